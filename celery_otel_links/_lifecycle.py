@@ -1,0 +1,183 @@
+"""A worker's main process: the spans of attempts that cannot speak for themselves.
+
+Killed ones get the span that their process took with it, those that never ran a span without length. Celery tells the
+main process of some of these twice, of others not at all; which, is written beside each.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from billiard.common import human_status
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from billiard.pool import MaybeEncodingError
+from celery import Celery
+from celery.exceptions import NotRegistered, Reject
+
+from celery_otel_links import _wire
+from celery_otel_links._canvas import Request
+from celery_otel_links._delivery import Run
+from celery_otel_links._farewell import Farewells
+from celery_otel_links._guard import contained
+from celery_otel_links._message import unstarted
+from celery_otel_links._spans import finish
+from celery_otel_links._telemetry import Telemetry
+
+PREFORK = "celery.concurrency.prefork"
+_TOLD = "_celery_otel_links_told"
+# SIGHUP, SIGQUIT and SIGTERM make a child process end its task, and with it its span, if it has one already.
+_ENDING = frozenset({1, 3, 15})
+# The task goes on (SIGINT is ignored), or fails by its soft time limit (SIGUSR1).
+_HARMLESS = frozenset({2, 10})
+_PATIENCE = 60  # times half a second
+# What a task has ended with that has run to its end: the first from Celery 5.7 on.
+_ENDED = (Reject, MaybeEncodingError)
+
+
+class MainProcess:
+    """What a worker's main process remembers of the messages that it has received: nothing, once they are done."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._pid = os.getpid()
+        self._requests: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._farewells = Farewells()
+        self._timer: Any = None
+
+    def ready(self, consumer: Any) -> None:
+        """``worker_ready``: listen for messages that cannot be decoded. Celery drops them without a signal."""
+        self._timer = consumer.timer
+        on_decode_error = consumer.on_decode_error
+
+        def listening(message: Any, error: BaseException) -> Any:
+            with contained("reporting a message that cannot be decoded"):
+                self.rejected(consumer.app, message)
+            return on_decode_error(message, error)
+
+        consumer.on_decode_error = listening
+
+    def received(self, request: Any, pool: Any) -> None:
+        """``task_received``: the worker's request is the only thing that knows its process and its real start."""
+        # What stands in this dict reaches task.request in every pool, over process boundaries too.
+        request.request_dict[_wire.RECEIVED] = time.time()
+        if type(pool).__module__ != PREFORK:
+            return  # its tasks end in this process, whatever ends them
+        self._pid = os.getpid()
+        self._requests[request.id] = request
+        rejecting, weak = request.on_reject, weakref.ref(request)
+
+        def on_reject(logger: Any, errors: Any, requeue: bool = False) -> Any:
+            # An attempt whose message goes back to the queue (reject_on_worker_lost, acks_on_timeout) raises no
+            # signal at all; the pool is handling what has happened to it.
+            with contained("reporting a lost worker"):
+                lost, error = weak(), sys.exc_info()[1]
+                if requeue and lost is not None and isinstance(error, (WorkerLostError, TimeLimitExceeded)):
+                    self._failed(lost, error)
+            return rejecting(logger, errors, requeue)
+
+        request.on_reject = on_reject
+
+    def ended(self, request: Any) -> None:
+        """``task_postrun`` in a child process, which has ended the span of its task."""
+        if os.getpid() != self._pid:
+            received = vars(request).get(_wire.RECEIVED)
+            if received is not None:
+                self._farewells.say(received)
+
+    def failed(self, task_id: str, error: BaseException | None) -> None:
+        """``task_failure`` and ``task_retry``: for a hard time limit (twice, from 5.7 on), a lost process, and a child
+        process that could not even read the message.
+
+        In other pools than prefork the failures of tasks come here too; they have spans of their own.
+        """
+        request = self._requests.get(task_id) if self._pid == os.getpid() else None
+        if request is not None and error is not None and not isinstance(error, _ENDED):
+            self._failed(request, error)
+
+    def revoked(self, request: Request, *, terminated: bool, signum: Any, expired: bool) -> None:
+        """``task_revoked``: before the start, or by a signal that the process could not answer.
+
+        A task that waits in the pool's buffer is "terminated" without having started.
+        """
+        received = self._requests.get(request.id)
+        if not terminated or (received is not None and received.time_start is None):
+            self._tell(request, "EXPIRED" if expired else "REVOKED", marked=received)
+        elif received is not None and signum not in _HARMLESS:
+            error = Terminated(human_status(-signum) if isinstance(signum, int) else signum)
+            if signum in _ENDING and self._timer is not None:
+                self._timer.call_after(0.5, self._terminated, (request, received, error, _PATIENCE))
+            elif not self._said(received):
+                self._tell(request, "TERMINATED", error, start=received.time_start, marked=received)
+
+    def _terminated(self, request: Request, received: Any, error: BaseException, patience: int) -> None:
+        """The process ends its span, unless the signal came before it had one: a task that is terminated while it
+        waits in the pool's buffer is so the moment that a process accepts it."""
+        with contained("reporting a terminated task"):
+            if self._said(received):
+                return
+            if patience and _alive(received.worker_pid):
+                self._timer.call_after(0.5, self._terminated, (request, received, error, patience - 1))
+            else:
+                self._tell(request, "TERMINATED", error, start=received.time_start, marked=received)
+
+    def rejected(self, app: Celery, message: Any) -> None:
+        """``task_rejected``: a message that Celery could not read."""
+        headers = message.headers if isinstance(getattr(message, "headers", None), Mapping) else {}
+        self._tell(unstarted(headers, message=message), "REJECTED", app=app)
+
+    def unknown(self, app: Celery, message: Any, name: str) -> None:
+        """``task_unknown``: no such task is registered here; Celery stores a failure."""
+        self._tell(unstarted(message.headers, message=message), "UNKNOWN", NotRegistered(name), app=app, name=name)
+
+    def _failed(self, request: Any, error: BaseException) -> None:
+        if request.time_start is not None and not self._said(request):
+            self._tell(unstarted(request.request_dict), "FAILURE", error, start=request.time_start, marked=request)
+
+    def _said(self, request: Any) -> bool:
+        return self._farewells.said(request.worker_pid, request.request_dict[_wire.RECEIVED])
+
+    def _tell(
+        self,
+        request: Request,
+        state: str,
+        error: BaseException | None = None,
+        *,
+        start: float | None = None,
+        app: Celery | None = None,
+        name: str | None = None,
+        marked: Any = None,
+    ) -> None:
+        """Make the one span of an attempt from ``start``, or of none, until now."""
+        if marked is not None:
+            if getattr(marked, _TOLD, False):
+                return
+            setattr(marked, _TOLD, True)
+            app, name = marked.app, marked.task.name
+        fields = vars(request)
+        name = name or str(fields.get("task") or "unknown")
+        app = app or self._telemetry.app
+        if app is None:
+            return
+        now = time.time()
+        begun = now if start is None else start
+        task = None if marked is None else marked.task
+        run = Run(self._telemetry, app, task, name, request, fields.get("kwargs"), begun)
+        if not run.plan.excluded:
+            run.open(self._telemetry, begun)
+            if run.span is not None:
+                finish(run.span, state=state, error=error, end=now)
+            if instruments := self._telemetry.metrics.active():
+                instruments.unfinished(run.plan, state)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""Which instruments there are in this process, by now: none without a meter provider, and none twice for one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, get_meter_provider
+
+from celery_otel_links._instruments import Instruments
+from celery_otel_links._pending import forgets
+from celery_otel_links._spans import SCHEMA, SCOPE
+
+
+class Metrics:
+    """What is counted and timed about messages, with a given meter provider or the global one, whenever it is set.
+
+    Without a provider nothing is done, nor made.
+    """
+
+    def __init__(self, provider: MeterProvider | None, version: str, *, predecessor: bool) -> None:
+        self._given = provider
+        self._version = version
+        self._predecessor = predecessor
+        self._provider: MeterProvider | None = None
+        self._instruments: Instruments | None = None
+        self._forking = False
+        forgets(self)
+
+    def provider(self) -> MeterProvider:
+        """The provider of meters, by now."""
+        return self._given or get_meter_provider()
+
+    def active(self) -> Instruments | None:
+        """The instruments, if anybody would see what they record."""
+        provider = self._given or get_meter_provider()
+        if provider is not self._provider:
+            self._provider, self._instruments = provider, self._of(provider)
+        return self._instruments
+
+    def only_count(self) -> None:
+        """In a process that forks others to run tasks: count, but leave the histograms alone.
+
+        The SDK's sums are inherited, so that what was recorded here would be exported by every child again.
+        """
+        self._forking, self._provider = True, None
+
+    def forget(self) -> None:
+        """A forked child measures everything."""
+        _release(self.provider())
+        self._forking, self._provider = False, None
+
+    def _of(self, provider: MeterProvider) -> Instruments | None:
+        if isinstance(provider, NoOpMeterProvider) or type(provider).__name__ == "_ProxyMeterProvider":
+            return None
+        made = _made.setdefault(provider, {})
+        if self._forking not in made:
+            # A scope of its own, lest the SDK take a child's counts for going on where its parent's were.
+            scope = f"{SCOPE}.main" if self._forking else SCOPE
+            meter = provider.get_meter(scope, self._version, SCHEMA)
+            made[self._forking] = Instruments(meter, timing=not self._forking)
+        if self._predecessor:
+            made[self._forking].time_for_predecessor()
+        return made[self._forking]
+
+
+# The SDK makes an instrument once, with the callbacks that it is first given; so a provider's have to be found again.
+_made: weakref.WeakKeyDictionary[MeterProvider, dict[bool, Instruments]] = weakref.WeakKeyDictionary()
+
+
+def _release(provider: Any) -> None:
+    """Free the locks of the SDK that a thread of the parent held at the fork, such as during an export.
+
+    The SDK does not, up to 1.45: such a child would never export a metric, and wait when it is flushed.
+    """
+    consumer = getattr(provider, "_measurement_consumer", None)
+    storages = getattr(consumer, "_reader_storages", None)
+    readers = storages.items() if isinstance(storages, Mapping) else ()
+    for holder in (consumer, *(one for pair in list(readers) for one in pair)):
+        for name in ("_lock", "_export_lock"):
+            release = getattr(getattr(holder, name, None), "_at_fork_reinit", None)
+            if release is not None:
+                release()

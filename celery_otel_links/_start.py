@@ -1,0 +1,29 @@
+"""The start of a worker: where a configuration that is wrong stops it, and metrics learn that children will come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+
+from celery_otel_links._lifecycle import PREFORK
+from celery_otel_links._telemetry import Telemetry, check_tasks
+
+
+def install(worker: Any, telemetry: Telemetry) -> None:
+    """Have ``worker`` check its configuration while it starts.
+
+    Done by a bootstep, because Celery swallows what a receiver of its signals raises.
+    """
+
+    class CheckConfiguration(bootsteps.Step):  # type: ignore[misc, unused-ignore]
+        """Raises ConfigError before the worker takes any task."""
+
+        def __init__(self, parent: Any, **_: Any) -> None:
+            parent.app.finalize()
+            telemetry.config(parent.app)
+            check_tasks(parent.app)
+            if getattr(parent.pool_cls, "__module__", None) == PREFORK:
+                telemetry.metrics.only_count()
+
+    worker.app.steps["worker"].add(CheckConfiguration)

@@ -1,0 +1,199 @@
+"""Our two headers: flat ASCII text that is encoded here, decoded here, and never raises whatever it holds.
+
+``celery-otel-links`` carries what the run span needs besides the W3C fields; ``celery-otel-links-headers`` carries to
+the body of a chord the span contexts of its header tasks. A key that is not known is ignored, so that an older worker
+reads a newer header; a value that is broken is dropped alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from opentelemetry.trace import SpanContext, TraceFlags
+
+HEADER = "celery-otel-links"
+HEADERS_HEADER = "celery-otel-links-headers"
+RECEIVED = "celery-otel-links-received"
+"""Not on the wire: the worker's main process puts the time of receipt into the request under this name."""
+CALL_HEADER = "otel-propagation"
+"""What a caller sets to choose the mode of one call."""
+MAX_LENGTH = 1024
+MAX_HEADERS_LENGTH = 8192
+MAX_LINKS = 128
+"""The number of links that a span keeps by default (``OTEL_SPAN_LINK_COUNT_LIMIT``)."""
+
+ROOT = "root"
+_MOST_CHORDS = 4
+_TIME = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
+_RANKS = {str(rank): rank for rank in range(1, 100)}
+_MODES = {mode: mode for mode in ("child", "link", "none")}
+_REASON = re.compile(r"[a-z][a-z-]{0,31}")
+_CONTEXT = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_CHORD = re.compile(r"([0-9]{1,11}(?:\.[0-9]{1,9})?)(?:-([0-9a-f-]{52}))?")
+_START = re.compile(r"v=1;t=([0-9]{1,11}\.[0-9]{6})(?:;|$)")
+_SHORT = 64
+_VERSION = re.compile(r"v=[1-9][0-9]?(?:;|$)")
+
+
+class Chord(NamedTuple):
+    """The publishing of a chord."""
+
+    published: float
+    context: SpanContext | None
+    """The span that was current then, whose trace the body continues."""
+
+
+class Claims(NamedTuple):
+    """What one message says about itself besides the time; every part of it may be missing."""
+
+    mode: str | None = None
+    reason: str | None = None
+    rank: int | None = None
+    origin: SpanContext | None = None
+    first: SpanContext | None = None
+    """Where the attempts of a retried task belong: their parent."""
+    previous: SpanContext | None = None
+    """The run span of the attempt that published this retry."""
+    reserved: SpanContext | None = None
+    """The span context that the run span is to have, to which its PRODUCER span links already."""
+    first_published: float | None = None
+    """When the first attempt was published."""
+    chords: tuple[Chord, ...] | None = None
+    """The chords whose headers this task is among, the innermost first."""
+    body: SpanContext | str | None = None
+    """Of the body of a chord: the span whose trace it continues, or ``ROOT``."""
+
+
+NOTHING = Claims()
+
+
+def encode(published: float, claims: Claims) -> str:
+    """The text of the header, at most ``MAX_LENGTH`` ASCII characters; ``published`` in seconds since the epoch."""
+    if claims[3:] == NOTHING[3:]:
+        return f"v=1;t={published:.6f}{_decided(claims[:3])}"
+    return f"v=1;t={published:.6f}{_written(claims)}"
+
+
+def decode(text: object) -> tuple[float | None, Claims]:
+    """What ``text`` says, as far as it can be read; the first of two equal keys counts."""
+    if not isinstance(text, str) or len(text) > MAX_LENGTH:
+        return None, NOTHING
+    if found := _START.match(text):  # as this version writes it
+        rest = text[found.end() :]
+        # Most messages say nothing but how they were decided, and that in few ways.
+        return float(found[1]), _few(rest) if len(rest) <= _SHORT else _read(rest)
+    if not _VERSION.match(text):
+        return None, NOTHING
+    time = next((part[2:] for part in text.split(";") if part.startswith("t=")), "")
+    return _time(time), _read(text)
+
+
+def encode_context(context: SpanContext) -> str:
+    """``<trace id>-<span id>-<flags>`` in lower-case hexadecimal."""
+    return f"{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def decode_context(text: object) -> SpanContext | None:
+    """The span context that ``text`` names, or None where it is not one."""
+    found = _CONTEXT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    trace_id, span_id, flags = found.groups()
+    context = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    return context if context.is_valid else None
+
+
+def encode_headers(contexts: Iterable[SpanContext], *, dropped: int = 0) -> str:
+    """The span contexts of the header tasks of a chord, at most ``MAX_LINKS``; ``dropped`` more were left out."""
+    contexts = list(contexts)
+    dropped += max(0, len(contexts) - MAX_LINKS)
+    return ";".join(["v=1", f"dropped={dropped}", *map(encode_context, contexts[:MAX_LINKS])])
+
+
+def decode_headers(text: object) -> tuple[tuple[SpanContext, ...], int]:
+    """The span contexts in ``text`` and how many were left out; both empty where it cannot be read."""
+    if not isinstance(text, str) or len(text) > MAX_HEADERS_LENGTH or not _VERSION.match(text):
+        return (), 0
+    dropped = 0
+    contexts: dict[tuple[int, int], SpanContext] = {}
+    for part in text.split(";"):
+        if part.startswith("dropped="):
+            count = part[len("dropped=") :]
+            dropped = int(count) if count.isdecimal() and count.isascii() and len(count) <= 6 else 0
+        elif (context := decode_context(part)) is not None:
+            contexts[context.trace_id, context.span_id] = context
+    kept = tuple(contexts.values())
+    return kept[:MAX_LINKS], dropped + max(0, len(kept) - MAX_LINKS)
+
+
+def _written(claims: tuple[Any, ...]) -> str:
+    return "".join([f";{key}={_write(value)}" for key, value in zip(_KEYS, claims, strict=False) if value is not None])
+
+
+_decided = functools.lru_cache(maxsize=256)(_written)
+
+
+def _read(text: str) -> Claims:
+    read: dict[str, SpanContext | float | str | tuple[Chord, ...] | None] = {}
+    for part in text.split(";"):
+        key, _, value = part.partition("=")
+        reader = _READERS.get(key)
+        if reader is not None and key not in read:
+            read[key] = reader(value)
+    return Claims(*map(read.get, _KEYS)) if read else NOTHING  # type: ignore[arg-type]
+
+
+_few = functools.lru_cache(maxsize=256)(_read)
+
+
+def _write(value: SpanContext | float | str | tuple[Chord, ...]) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, SpanContext):
+        return encode_context(value)
+    return ",".join([f"{at:.6f}-{encode_context(context)}" if context else f"{at:.6f}" for at, context in value])
+
+
+def _time(text: str) -> float | None:
+    return float(text) if _TIME.fullmatch(text) else None
+
+
+def _reason(text: str) -> str | None:
+    return text if _REASON.fullmatch(text) else None
+
+
+def _chords(text: str) -> tuple[Chord, ...] | None:
+    chords: list[Chord] = []
+    for part in text.split(",", _MOST_CHORDS)[:_MOST_CHORDS]:
+        found = _CHORD.fullmatch(part)
+        context = decode_context(found[2]) if found and found[2] else None
+        if found is None or (found[2] and context is None):
+            return None  # they stand for chords by their places: all or none
+        chords.append(Chord(float(found[1]), context))
+    return tuple(chords)
+
+
+def _body(text: str) -> SpanContext | str | None:
+    return ROOT if text == ROOT else decode_context(text)
+
+
+_READERS: dict[str, Callable[[str], SpanContext | float | str | tuple[Chord, ...] | None]] = {
+    "mode": _MODES.get,
+    "reason": _reason,
+    "rank": _RANKS.get,
+    "origin": decode_context,
+    "first": decode_context,
+    "previous": decode_context,
+    "reserved": decode_context,
+    "first-t": _time,
+    "chord": _chords,
+    "body": _body,
+}
+_KEYS = tuple(_READERS)

@@ -1,0 +1,193 @@
+"""The instrumentor: which receiver listens to which signal, and the one function that is wrapped. No decisions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import celery
+import wrapt
+from celery import Celery, signals
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.instrumentation.utils import unwrap
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from celery_otel_links import _publish, _run, _start
+from celery_otel_links._config import Config, ConfigError
+from celery_otel_links._flush import Flusher
+from celery_otel_links._guard import guarded
+from celery_otel_links._lifecycle import MainProcess
+from celery_otel_links._predecessor import Predecessor
+from celery_otel_links._telemetry import Telemetry, read_config
+
+logger = logging.getLogger("celery_otel_links")
+
+
+class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
+    """Traces every Celery app of this process.
+
+    There is one per process, however often it is made. Options of :meth:`instrument`, all optional: ``app``, the
+    Celery app whose configuration counts; ``config``, a :class:`Config` or a mapping, instead of the app's;
+    ``tracer_provider`` and ``meter_provider``, instead of the global ones.
+    """
+
+    telemetry: Telemetry | None = None
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The releases of Celery that this works with."""
+        return ("celery >= 5.2",)
+
+    def _instrument(self, **options: Any) -> None:
+        unknown = options.keys() - {"app", "config", "tracer_provider", "meter_provider"}
+        if unknown:
+            allowed = "app, config, tracer_provider, meter_provider"
+            raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
+        self.telemetry = Telemetry(
+            app=options.get("app"),
+            config=options.get("config"),
+            tracer_provider=options.get("tracer_provider"),
+            meter_provider=options.get("meter_provider"),
+        )
+        self._main = MainProcess(self.telemetry)
+        self._flusher = Flusher(self.telemetry)
+        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        for signal, receiver in self._wiring():
+            signal.connect(receiver, weak=False)
+        self._predecessor = Predecessor()
+        self._predecessor.switch_off()
+
+    def _uninstrument(self, **_: Any) -> None:
+        for signal, receiver in self._wiring():
+            signal.disconnect(receiver)
+        unwrap(celery.Celery, "send_task")
+        self._flusher.remove()
+        self._predecessor.release()
+        self.telemetry = None
+
+    def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
+        return (
+            (signals.celeryd_init, self.celeryd_init),
+            (signals.worker_ready, self.worker_ready),
+            (signals.before_task_publish, self.before_task_publish),
+            (signals.task_received, self.task_received),
+            (signals.task_prerun, self.task_prerun),
+            (signals.task_postrun, self.task_postrun),
+            (signals.task_failure, self.task_failure),
+            (signals.task_retry, self.task_retry),
+            (signals.task_revoked, self.task_revoked),
+            (signals.task_rejected, self.task_rejected),
+            (signals.task_unknown, self.task_unknown),
+            (signals.worker_shutting_down, self.worker_shutting_down),
+            (signals.worker_process_shutdown, self.worker_process_shutdown),
+        )
+
+    def _send_task(
+        self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        telemetry = self.telemetry
+        return (
+            wrapped(*args, **kwargs) if telemetry is None else _publish.send_task(telemetry, wrapped, app, args, kwargs)
+        )
+
+    @guarded
+    def celeryd_init(self, *, instance: Any, **_: Any) -> None:
+        if self.telemetry is not None:
+            _start.install(instance, self.telemetry)
+
+    @guarded
+    def before_task_publish(
+        self,
+        *,
+        sender: str,
+        body: Any,
+        headers: dict[str, Any],
+        properties: Mapping[str, Any],
+        exchange: Any = None,
+        routing_key: Any = None,
+        declare: Any = None,
+        **_: Any,
+    ) -> None:
+        if self.telemetry is not None:
+            _publish.before(self.telemetry, sender, headers, body, properties, exchange, routing_key, declare)
+
+    @guarded
+    def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
+        self._main.received(request, sender.pool)
+
+    @guarded
+    def task_prerun(self, *, task: Any, kwargs: Any = None, **_: Any) -> None:
+        if self.telemetry is not None:
+            _run.start(self.telemetry, task, kwargs)
+
+    @guarded
+    def task_postrun(self, *, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
+        if self.telemetry is not None:
+            if _run.end(self.telemetry, task, retval, state):
+                self._main.ended(task.request)
+            self._flusher.after_task(state)
+
+    @guarded
+    def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:
+        self._main.failed(task_id, exception)
+
+    @guarded
+    def task_retry(self, *, request: Any, reason: Any = None, **_: Any) -> None:
+        self._main.failed(request.id, getattr(reason, "exc", None))
+
+    @guarded
+    def task_revoked(
+        self, *, request: Any, terminated: bool = False, signum: Any = None, expired: bool = False, **_: Any
+    ) -> None:
+        self._main.revoked(request, terminated=terminated, signum=signum, expired=expired)
+
+    @guarded
+    def task_rejected(self, *, sender: Any, message: Any, **_: Any) -> None:
+        self._main.rejected(sender.app, message)
+
+    @guarded
+    def task_unknown(self, *, sender: Any, message: Any, name: str, **_: Any) -> None:
+        self._main.unknown(sender.app, message, name)
+
+    @guarded
+    def worker_ready(self, *, sender: Any, **_: Any) -> None:
+        self._flusher.install()
+        self._main.ready(sender)
+
+    @guarded
+    def worker_shutting_down(self, **_: Any) -> None:
+        self._flusher.try_out()
+
+    @guarded
+    def worker_process_shutdown(self, **_: Any) -> None:
+        self._flusher.leave()
+
+
+def setup(
+    app: Celery,
+    *,
+    config: Config | Mapping[str, Any] | None = None,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> Celery:
+    """Trace ``app``; in producers and workers alike, next to where the app is made. Returns the app.
+
+    The configuration is ``config``, or else ``app.conf.otel_links``, read when it is first needed. It holds for the
+    whole process, since Celery's publish signals do not say which app they come from.
+
+    Raises:
+        ConfigError: something in the configuration is wrong, or it is another one than the process has already.
+    """
+    given = Config.from_mapping(config) if isinstance(config, Mapping) else config
+    if given is None and getattr(app, "configured", False):
+        given = read_config(app)
+    instrumentor = CeleryLinksInstrumentor()
+    telemetry = instrumentor.telemetry
+    if telemetry is None:
+        instrumentor.instrument(
+            app=app, config=config and given, tracer_provider=tracer_provider, meter_provider=meter_provider
+        )
+    else:
+        telemetry.join(app, given)
+    return app

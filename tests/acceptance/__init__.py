@@ -1,0 +1,1 @@
+"""Scenarios on real workers over real brokers: each test is one sentence of the specification."""

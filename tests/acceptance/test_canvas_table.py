@@ -1,0 +1,105 @@
+"""docs/canvas.md: every row of its tables is run on a real worker, and is what the documentation says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from celery import chain, chord, group
+
+from tests.acceptance.story import Story
+from tests.harness.causality import LINK_KINDS, Causality
+from tests.harness.dangling import dangling
+from tests.harness.forest import reason
+from tests.harness.recording import Span
+from tests.harness.waiting import until
+
+PAGE = Path(__file__).parents[2] / "docs" / "canvas.md"
+NAMES = {"add": "a", "plain": "b", "swallow": "c", "fail": "failing", "publish": "publishing"}
+
+
+class Names(dict):
+    """What the canvases of the tables are made of; a new signature each time one is named."""
+
+    def __init__(self, shop: SimpleNamespace) -> None:
+        super().__init__(chain=chain, chord=chord, group=group, task=shop.add)
+        self.update(
+            link=lambda canvas: canvas.set(headers={"otel-propagation": "link"}),
+            child=lambda canvas: canvas.set(headers={"otel-propagation": "child"}),
+            replaced=shop.replaced.si,
+            publishing=shop.publish.si,
+        )
+        self._signatures = {
+            "a": shop.add.si(1, 1),
+            "b": shop.plain.si(),
+            "c": shop.swallow.si(),
+            "linked": shop.linked.si(),
+            "failing": shop.fail.si(),
+            "flaky": shop.flaky.si(1),
+        }
+
+    def __missing__(self, name: str):
+        return self._signatures[name].clone()
+
+
+def canvases(text: str) -> Iterator[tuple[str, str]]:
+    """Each canvas of the page, and its lines."""
+    rows = [line for line in text.splitlines() if line.startswith("| ") and " by " in line]
+    told = ""
+    for row in rows:
+        canvas, *cells = (cell.strip() for cell in row[1:-1].split("|"))
+        told = canvas.strip("`") or told
+        yield told, " | ".join(cells).strip(" |")
+
+
+def lines(story: Story) -> list[str]:
+    """The runs of the story as the table has them."""
+    world = Causality(story.spans())
+    runs = [span for span in world.spans if span.kind == "CONSUMER"]
+    found = [f"`{name(span)}` | {reason(span)} | {parent(world, span)} | {links(span)}".strip(" |") for span in runs]
+    return sorted(f"{count} x {line}" if count > 1 else line for line, count in Counter(found).items())
+
+
+def name(span: Span) -> str:
+    task = span.name.partition("/")[2].removeprefix("shop.")
+    return NAMES.get(task, task) + (f", attempt {span.attempt + 1}" if span.attempt else "")
+
+
+def parent(world: Causality, span: Span) -> str:
+    above = world.parent(span)
+    if above is None:
+        return "none" if span.parent is None else "?"
+    if above.name == "request":
+        return "the request"
+    if above.kind == "CONSUMER":
+        again = span.attempt > 0 and above.message_id == span.message_id
+        return "the first attempt" if again else f"the run of `{name(above)}`"
+    same = above.attempt == span.attempt
+    return "its publishing" if same else "the publishing of the first attempt"
+
+
+def links(span: Span) -> str:
+    kinds = Counter(link.kind for link in span.links)
+    ordered = sorted(kinds, key=LINK_KINDS.index)
+    return ", ".join(f"`{kind}` x {kinds[kind]}" if kinds[kind] > 1 else f"`{kind}`" for kind in ordered)
+
+
+ROWS = groupby(canvases(PAGE.read_text()), lambda row: row[0])
+DOCUMENTED = {canvas: [line for _, line in rows] for canvas, rows in ROWS}
+
+
+@pytest.mark.parametrize("canvas", DOCUMENTED)
+def test_it_is_as_documented(story, canvas):
+    with story.request():
+        story.follow(eval(canvas, {}, Names(story.shop)).apply_async())
+    wanted = sorted(DOCUMENTED[canvas])
+    until(lambda: lines(story) == wanted, what=lambda: "\n" + "\n".join(lines(story)), steady=0.2)
+    assert dangling(story.spans()) == []
+
+
+def test_every_table_is_read():
+    assert len(DOCUMENTED) == sum(line.startswith("| `") for line in PAGE.read_text().splitlines()) > 30

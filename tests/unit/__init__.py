@@ -1,0 +1,1 @@
+"""The pure modules, in tables: milliseconds, no worker and no broker."""

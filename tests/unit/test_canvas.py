@@ -1,0 +1,300 @@
+"""The classifier: what a message is within its canvas, from the headers and bodies that Celery's releases write."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from celery import Celery
+from celery.app.task import Context
+
+from celery_otel_links._canvas import UNLOCK, Running, Shape, next_id
+from celery_otel_links._message import incoming, outgoing
+
+APP = Celery("shop", set_as_current=False)
+ABSENT = object()
+GROUP, BODY, MINE, NEXT = "gid", "body-id", "my-id", "next-id"
+
+
+def signature(task="shop.add", subtask_type=None, kwargs=None, **options):
+    return {"task": task, "args": [], "kwargs": kwargs or {}, "options": options, "subtask_type": subtask_type}
+
+
+def publish(*, name="shop.add", embed=None, kwargs=None, current=None, task_id="id", **headers):
+    """The facts of a message with protocol 2's layout."""
+    headers = {"task": name, "id": task_id, "group": None, "retries": 0, "eta": None, "stamps": {}, **headers}
+    headers = {key: value for key, value in headers.items() if value is not ABSENT}
+    body = ((), kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None, **(embed or {})})
+    return outgoing(name, headers, body, {}, current, APP)
+
+
+def inside(name="shop.parent", **request):
+    """The task that publishes."""
+    context = Context({"id": MINE, "retries": 0, **request})
+    return Running(context, MINE, name, context.retries, next_id(context))
+
+
+CHORD = signature("shop.sums", task_id=BODY)
+GROUP_BODY = signature("celery.group", "group", {"tasks": [signature(task_id="b1"), signature(task_id="b2")]})
+CHAIN_BODY = signature("celery.chain", "chain", {"tasks": [signature(task_id="b1"), signature(task_id="b2")]})
+CHORD_AS_BODY = signature(
+    "celery.chord", "chord", {"header": [signature(task_id="h1")], "body": signature(task_id="b9")}
+)
+# At the call site, outside any task: what the headers and the embedded canvas say.
+CALL_SITE = {
+    "delay": ({}, Shape.SINGLE),
+    "member of a group": ({"group": GROUP, "group_index": 0}, Shape.FAN_OUT),
+    "member of a group, 5.2": ({"group": GROUP, "stamps": ABSENT}, Shape.FAN_OUT),
+    "body of a chord without headers, 5.6": ({"group": GROUP}, Shape.SINGLE),
+    "header of a chord": ({"group": GROUP, "group_index": 1, "embed": {"chord": CHORD}}, Shape.FAN_OUT),
+    "first step of a chain": ({"embed": {"chain": [signature(task_id="2"), signature(task_id="1")]}}, Shape.SINGLE),
+    "first step of a chain in a group": ({"embed": {"chain": [signature(group_id=GROUP)]}}, Shape.FAN_OUT),
+    "first step of a chain in a chord": ({"embed": {"chain": [signature(chord=CHORD)]}}, Shape.FAN_OUT),
+    "first step of a chain in a group that ends in a chord": (
+        {"embed": {"chain": [signature("celery.chord", "chord", {"body": signature(group_id=GROUP)})]}},
+        Shape.FAN_OUT,
+    ),
+    "first step of a chain in a group that ends in a chord with a chain as body": (
+        {
+            "embed": {
+                "chain": [
+                    signature(
+                        "celery.chord",
+                        "chord",
+                        {
+                            "body": signature(
+                                "celery.chain", "chain", {"tasks": [signature(), signature(group_id=GROUP)]}
+                            )
+                        },
+                    )
+                ]
+            }
+        },
+        Shape.FAN_OUT,
+    ),
+    "first step of a chain that ends in a chord": (
+        {"embed": {"chain": [signature("celery.chord", "chord", {"body": signature(task_id=BODY)})]}},
+        Shape.SINGLE,
+    ),
+    "chain before a group": ({"embed": {"chain": [signature("celery.group", "group")]}}, Shape.SINGLE),
+    "with a callback": ({"embed": {"callbacks": [signature()]}}, Shape.SINGLE),
+    "chunks": ({"name": "celery.starmap", "group": GROUP, "group_index": 2}, Shape.FAN_OUT),
+    "map": ({"name": "celery.map"}, Shape.SINGLE),
+    "chord_unlock": ({"name": UNLOCK, "kwargs": {"group_id": GROUP}}, Shape.PLUMBING),
+    "an embed that is rubbish": ({"embed": {"chain": ["x"]}}, Shape.SINGLE),
+}
+# Inside a task: additionally what that task's request says.
+INSIDE = {
+    "a task of its own": ({}, {}, Shape.SINGLE),
+    "a group of its own": ({"group": GROUP, "group_index": 0}, {}, Shape.FAN_OUT),
+    "retry": ({"task_id": MINE, "retries": 1}, {}, Shape.RETRY),
+    "retry of a member of a group": ({"task_id": MINE, "retries": 3, "group": GROUP}, {"retries": 2}, Shape.RETRY),
+    "replacement": ({"task_id": MINE}, {}, Shape.REPLACEMENT),
+    "replacement with the chord": ({"task_id": MINE, "group": GROUP, "embed": {"chord": CHORD}}, {}, Shape.REPLACEMENT),
+    "replacement in a retry": ({"task_id": MINE, "retries": 0}, {"retries": 2}, Shape.REPLACEMENT),
+    "body of a chord": ({"task_id": BODY}, {"chord": CHORD, "group": GROUP}, Shape.CHORD_BODY),
+    "body of a chord, 5.6": ({"task_id": BODY, "group": GROUP}, {"chord": CHORD, "group": GROUP}, Shape.CHORD_BODY),
+    "body known by its group": (
+        {"task_id": "x", "group": GROUP},
+        {"chord": signature(group_id=GROUP)},
+        Shape.CHORD_BODY,
+    ),
+    "member of a group as body": ({"task_id": "b2"}, {"chord": GROUP_BODY}, Shape.CHORD_BODY),
+    "first step of a chain as body": (
+        {"task_id": "b1", "embed": {"chain": [CHORD]}},
+        {"chord": CHAIN_BODY},
+        Shape.CHORD_BODY,
+    ),
+    "header of a chord as body": (
+        {"task_id": "h1", "group": "g2", "embed": {"chord": CHORD}},
+        {"chord": CHORD_AS_BODY},
+        Shape.CHORD_BODY,
+    ),
+    "what a header task publishes": ({}, {"chord": CHORD, "group": GROUP}, Shape.SINGLE),
+    "a group that a header task publishes": (
+        {"group": "g2", "group_index": 0},
+        {"chord": CHORD, "group": GROUP},
+        Shape.FAN_OUT,
+    ),
+    "next step of a chain": (
+        {"task_id": NEXT},
+        {"chain": [signature(task_id="last"), signature(task_id=NEXT)]},
+        Shape.CHAIN_STEP,
+    ),
+    "last step of a chain in a group": (
+        {"task_id": NEXT, "group": GROUP, "group_index": 0},
+        {"chain": [signature(task_id=NEXT)]},
+        Shape.CHAIN_STEP,
+    ),
+    "group after a chain": (
+        {"group": GROUP, "group_index": 0},
+        {"chain": [signature("celery.group", "group", task_id=NEXT)]},
+        Shape.FAN_OUT,
+    ),
+    "callback": ({"name": "shop.log"}, {"callbacks": [signature("shop.log")]}, Shape.CALLBACK),
+    "errback": ({"name": "shop.log"}, {"errbacks": [signature("shop.log")]}, Shape.CALLBACK),
+    "two callbacks": (
+        {"name": "shop.log", "group": GROUP, "group_index": 1},
+        {"callbacks": [signature("shop.log")] * 2},
+        Shape.CALLBACK,
+    ),
+    "two callbacks, 5.2": (
+        {"name": "shop.log", "group": GROUP, "stamps": ABSENT},
+        {"callbacks": [signature("shop.log")] * 2},
+        Shape.CALLBACK,
+    ),
+    "errback in a group of its own": (
+        {"name": "shop.log", "group": GROUP, "group_index": 0},
+        {"errbacks": [signature("shop.log")]},
+        Shape.CALLBACK,
+    ),
+    "errback of the body of a chord": (
+        {"name": "shop.log", "group": GROUP, "group_index": 0},
+        {"chord": signature("shop.sums", task_id=BODY, link_error=[signature("shop.log")])},
+        Shape.CALLBACK,
+    ),
+    "more of them than there are callbacks": (
+        {"name": "shop.log", "group": GROUP, "group_index": 2},
+        {"callbacks": [signature("shop.log")] * 2},
+        Shape.FAN_OUT,
+    ),
+    "a group after a task with a callback": (
+        {"group": GROUP, "group_index": 0},
+        {"callbacks": [signature("shop.log")]},
+        Shape.FAN_OUT,
+    ),
+    "chord_unlock": ({"name": UNLOCK}, {"chord": CHORD}, Shape.PLUMBING),
+    "canvas that is rubbish": ({}, {"chain": "x", "chord": "x", "callbacks": ["x"], "errbacks": [None]}, Shape.SINGLE),
+    "chain that is rubbish": ({}, {"chain": [None], "chord": [1], "callbacks": {"x": 1}}, Shape.SINGLE),
+}
+
+
+@pytest.mark.parametrize(("message", "shape"), CALL_SITE.values(), ids=CALL_SITE)
+def test_at_the_call_site(message, shape):
+    assert publish(**message).shape is shape
+
+
+@pytest.mark.parametrize(("message", "request_", "shape"), INSIDE.values(), ids=INSIDE)
+def test_inside_a_task(message, request_, shape):
+    assert publish(**message, current=inside(**request_)).shape is shape
+
+
+def test_what_chord_unlock_publishes_is_the_body():
+    assert publish(task_id="any", current=inside(UNLOCK)).shape is Shape.CHORD_BODY
+
+
+def test_what_chord_unlock_publishes_instead_of_the_body_is_an_errback():
+    body = signature("shop.sums", task_id=BODY, link_error=[signature("shop.log")])
+    current = inside(UNLOCK, args=[GROUP, body])
+    assert publish(name="shop.log", group="g2", group_index=0, current=current).shape is Shape.CALLBACK
+    assert publish(name="shop.sums", task_id=BODY, current=current).shape is Shape.CHORD_BODY
+
+
+def test_the_next_step_is_remembered_before_the_chain_is_popped():
+    chain = [signature(task_id="last"), signature(task_id=NEXT)]
+    current = inside(chain=chain)
+    chain.clear()
+    assert publish(task_id=NEXT, current=current).shape is Shape.CHAIN_STEP
+
+
+def test_protocol_1_keeps_everything_in_the_body():
+    body = {"task": "shop.add", "id": "id", "taskset": GROUP, "group": GROUP, "retries": 2, "eta": None, "kwargs": {}}
+    message = outgoing("shop.add", {}, body, {}, None, APP)
+    assert (message.id, message.retries, message.shape) == ("id", 2, Shape.FAN_OUT)
+
+
+@pytest.mark.parametrize("name", ["celery.map", "celery.starmap"])
+@pytest.mark.parametrize(
+    ("kwargs", "expected"),
+    [({"task": signature("shop.add"), "it": []}, "shop.add"), ({}, None), ({"task": "x"}, None), (None, None)],
+)
+def test_mappers_are_looked_up_under_the_name_of_the_task_they_run(name, kwargs, expected):
+    assert publish(name=name, kwargs=kwargs).rule_name == (expected or name)
+    request = Context({"id": "id", "delivery_info": {}})
+    assert incoming(request, name, kwargs, APP).rule_name == (expected or name)
+
+
+OUTER = signature("shop.sums", task_id="outer")
+INNER = signature("shop.sums", task_id="inner", chord=OUTER)
+CHORDS = {
+    "header": ({"chord": CHORD}, (BODY,)),
+    "header of a chord with a group as body": ({"chord": GROUP_BODY}, ("b1",)),
+    "chain as header": ({"chain": [signature(chord=CHORD), signature()]}, (BODY,)),
+    "chain": ({"chain": [signature()]}, ()),
+    "a body without an id": ({"chord": signature()}, (None,)),
+    "chord as header": ({"chord": INNER}, ("inner", "outer")),
+    "chain that ends in a chord as header": ({"chain": [signature(chord=INNER)]}, ("inner", "outer")),
+    "chain as the body of a header": (
+        {"chord": signature("celery.chain", "chain", {"tasks": [signature(task_id="b1"), INNER]}, task_id="c")},
+        ("c", "outer"),
+    ),
+    "chord as the body of a header": (
+        {"chord": signature("celery.chord", "chord", {"header": [], "body": INNER}, task_id="c")},
+        ("c", "outer"),
+    ),
+    "the rest of a chain after the body of a header": (
+        {"chord": signature(task_id="b1", chain=[INNER, signature()])},
+        ("b1", "outer"),
+    ),
+    "rubbish": ({"chord": ["x"]}, (None,)),
+}
+
+
+@pytest.mark.parametrize(("embed", "keys"), CHORDS.values(), ids=CHORDS)
+def test_chords_are_known_by_the_ids_of_their_bodies_from_the_innermost_to_the_outermost(embed, keys):
+    assert publish(embed=embed).chords == keys
+    assert incoming(Context({"id": "id", **embed}), "shop.add", {}, APP).chords == keys
+
+
+def test_chords_in_chords_are_counted_to_a_limit():
+    body = signature(task_id="endless")
+    body["options"]["chord"] = body
+    assert publish(embed={"chord": body}).chords == ("endless",) * 4
+
+
+def test_chord_unlock_is_in_the_chord_that_it_unlocks():
+    headers = {"task": UNLOCK, "id": "id", "stamps": {}}
+    assert outgoing(UNLOCK, headers, ((GROUP, INNER), {}, {}), {}, None, APP).chords == ("inner", "outer")
+    request = Context({"id": "id", "args": [GROUP, INNER]})
+    assert incoming(request, UNLOCK, {}, APP).chords == ("inner", "outer")
+    assert incoming(Context({"id": "id", "args": []}), UNLOCK, {}, APP).chords == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "group"),
+    [
+        ({"chord": CHORD, "group": GROUP}, GROUP),
+        ({"group": GROUP}, None),
+        ({"chord": CHORD}, None),
+        ({"chain": [signature(chord=CHORD)], "group": GROUP}, None),
+    ],
+)
+def test_only_what_the_body_waits_for_is_a_header_task(fields, group):
+    assert incoming(Context({"id": "id", **fields}), "shop.add", {}, APP).header_of == group
+
+
+def test_the_body_says_whose_headers_it_gathers():
+    request = {"chord": CHORD, "group": GROUP}
+    assert publish(task_id=BODY, current=inside(**request)).body_of_group == GROUP
+    assert publish(task_id="other", current=inside(**request)).body_of_group is None
+
+
+# What a worker takes for the member of a group where nobody stamped the message.
+MEMBERS = {
+    "member": ({"group": GROUP, "group_index": 0, "stamps": {}}, True),
+    "header": ({"group": GROUP, "group_index": None, "stamps": {}, "chord": CHORD}, True),
+    "body since 5.6": ({"group": GROUP, "group_index": None, "stamps": {}}, False),
+    "member, 5.2": ({"group": GROUP, "group_index": None}, True),
+    "no group": ({"group": None, "group_index": 3}, False),
+}
+
+
+@pytest.mark.parametrize(("fields", "expected"), MEMBERS.values(), ids=MEMBERS)
+def test_a_worker_knows_the_members_of_a_group(fields, expected):
+    assert incoming(Context({"id": "id", **fields}), "shop.add", {}, APP).fan_out is expected
+
+
+def test_the_app_says_in_which_zone_an_eta_without_offset_is():
+    app = SimpleNamespace(timezone=None)
+    request = Context({"id": "id", "eta": "2026-07-01T12:00:00"})
+    assert incoming(request, "shop.add", {}, app).eta == 1_782_907_200.0

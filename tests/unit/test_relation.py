@@ -1,0 +1,194 @@
+"""Where a run span belongs: each row of the table, and what bends it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from celery_otel_links._relation import TABLE, Relation, limited, relate
+from celery_otel_links._wire import MAX_LINKS, NOTHING, ROOT, Chord, Claims
+from tests.unit.strategies import claims, contexts, modes
+
+
+def context(trace, span):
+    return SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(1))
+
+
+CREATION = context(1, 1)
+NEAR_ORIGIN, ORIGIN = context(1, 9), context(9, 9)
+FIRST, ELSEWHERE = context(1, 2), context(2, 2)
+PREVIOUS = context(1, 3)
+CHORD, FAR_CHORD = context(1, 4), context(4, 4)
+HEADERS = (context(5, 1), context(6, 1))
+RESERVED = context(7, 7)
+# The mode, what the message claims, what else is known; then the parent and the links.
+ROWS = {
+    "child": ("child", Claims(), {}, CREATION, []),
+    "child, origin in the same trace": ("child", Claims(origin=NEAR_ORIGIN), {}, CREATION, []),
+    "child, origin elsewhere": ("child", Claims(origin=ORIGIN), {}, CREATION, [("origin", ORIGIN)]),
+    "child, that names its producer too": ("child", Claims(), {"beside": True}, CREATION, [("producer", CREATION)]),
+    "link": ("link", Claims(), {}, None, [("producer", CREATION)]),
+    "link, beside changes nothing": ("link", Claims(), {"beside": True}, None, [("producer", CREATION)]),
+    "link, origin is the producer": ("link", Claims(origin=CREATION), {}, None, [("producer", CREATION)]),
+    "link, origin in its trace": ("link", Claims(origin=NEAR_ORIGIN), {}, None, [("producer", CREATION)]),
+    "link, origin elsewhere": (
+        "link",
+        Claims(origin=ORIGIN),
+        {},
+        None,
+        [("producer", CREATION), ("origin", ORIGIN)],
+    ),
+    "none": ("none", Claims(origin=ORIGIN, reserved=RESERVED), {}, None, []),
+    "none, retried": ("none", Claims(previous=PREVIOUS), {"retry": True}, None, []),
+    "none, body": ("none", Claims(body=CHORD), {"headers": HEADERS}, None, []),
+    "retry of a child": (
+        "child",
+        Claims(mode="child", first=FIRST, previous=PREVIOUS),
+        {"retry": True},
+        FIRST,
+        [("previous-attempt", PREVIOUS)],
+    ),
+    "retry of a child whose first is not known": (
+        "child",
+        Claims(mode="child", previous=PREVIOUS),
+        {"retry": True},
+        CREATION,
+        [("previous-attempt", PREVIOUS)],
+    ),
+    "retry of a linked task": (
+        "link",
+        Claims(mode="link", first=ELSEWHERE, previous=PREVIOUS, origin=CREATION),
+        {"retry": True},
+        ELSEWHERE,
+        [("previous-attempt", PREVIOUS), ("origin", CREATION)],
+    ),
+    "retry that is far away": (
+        "link",
+        Claims(mode="link", previous=PREVIOUS, origin=NEAR_ORIGIN),
+        {"retry": True},
+        None,
+        [("previous-attempt", PREVIOUS), ("producer", CREATION), ("origin", NEAR_ORIGIN)],
+    ),
+    "retry that the worker links": (
+        "link",
+        Claims(mode="child", first=FIRST, previous=PREVIOUS),
+        {"retry": True},
+        None,
+        [("previous-attempt", PREVIOUS), ("producer", CREATION)],
+    ),
+    "retry that does not say of what": ("link", Claims(), {"retry": True}, None, [("producer", CREATION)]),
+    "previous of what is no retry": ("child", Claims(previous=PREVIOUS), {}, CREATION, []),
+    "body": ("child", Claims(body=CHORD), {"headers": HEADERS}, CHORD, [("header", one) for one in HEADERS]),
+    "body, origin elsewhere": (
+        "child",
+        Claims(body=FAR_CHORD, origin=CREATION),
+        {"headers": HEADERS[:1]},
+        FAR_CHORD,
+        [("origin", CREATION), ("header", HEADERS[0])],
+    ),
+    "body after long": (
+        "child",
+        Claims(body=ROOT, origin=ORIGIN),
+        {"headers": HEADERS},
+        None,
+        [("producer", CREATION), ("origin", ORIGIN), *(("header", one) for one in HEADERS)],
+    ),
+    "body that is linked": (
+        "link",
+        Claims(body=CHORD),
+        {"headers": HEADERS[:1]},
+        None,
+        [("producer", CREATION), ("header", HEADERS[0])],
+    ),
+    "body that is retried": (
+        "child",
+        Claims(mode="child", body=CHORD, first=CHORD, previous=PREVIOUS),
+        {"retry": True, "headers": HEADERS},
+        CHORD,
+        [("previous-attempt", PREVIOUS)],
+    ),
+    "headers of what is no body": ("child", Claims(), {"headers": HEADERS}, CREATION, []),
+}
+
+
+@pytest.mark.parametrize(("mode", "told", "known", "parent", "links"), ROWS.values(), ids=ROWS)
+def test_a_row(mode, told, known, parent, links):
+    relation = relate(mode, CREATION, told, **known)
+    assert (relation.parent, list(relation.links), relation.dropped) == (parent, links, 0)
+
+
+@pytest.mark.parametrize("mode", ["child", "link", "none"])
+def test_without_a_creation_context_it_is_a_root_without_links(mode):
+    assert relate(mode, None, NOTHING) == Relation(None)
+    assert relate(mode, None, NOTHING, beside=True, retry=True, redelivered=True) == Relation(None)
+
+
+def test_the_rows_reach_every_case():
+    seen = set()
+    for mode, told, known, *_ in ROWS.values():
+        relation = relate(mode, CREATION, told, **known)
+        seen.add((relation.parent is None, tuple(kind for kind, _ in relation.links)))
+    assert len(seen) >= len(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "known", "told", "expected"),
+    [
+        ("link", {}, {}, RESERVED),
+        ("link", {"redelivered": True}, {}, None),
+        ("child", {}, {}, None),
+        ("none", {}, {}, None),
+        ("link", {"retry": True}, {"mode": "link", "previous": PREVIOUS, "first": context(7, 1)}, RESERVED),
+        ("link", {"retry": True}, {"mode": "link", "previous": PREVIOUS, "first": ELSEWHERE}, None),
+    ],
+)
+def test_a_reserved_context_is_used_once_and_in_its_own_trace(mode, known, told, expected):
+    assert relate(mode, CREATION, Claims(reserved=RESERVED)._replace(**told), **known).reserved == expected
+
+
+def test_there_are_never_more_than_128_links_and_the_nearest_are_kept():
+    many = tuple(context(trace, 1) for trace in range(10, 310))
+    relation = relate("link", CREATION, Claims(body=CHORD, origin=ORIGIN), headers=many, dropped=5)
+    assert relation.links[:3] == (("producer", CREATION), ("origin", ORIGIN), ("header", many[0]))
+    assert len(relation.links) == MAX_LINKS
+    assert relation.dropped == 302 - MAX_LINKS + 5
+
+
+EVERYTHING = Claims("link", "call", 1, ORIGIN, FIRST, PREVIOUS, RESERVED, 1.5, (Chord(2.5, CHORD),), CHORD)
+
+
+@pytest.mark.parametrize("most", [None, "child"])
+def test_trusted_claims_are_as_they_were(most):
+    assert limited(EVERYTHING, most) is EVERYTHING
+
+
+@pytest.mark.parametrize(("most", "origin"), [("link", ORIGIN), ("none", None)])
+def test_claims_that_are_not_trusted_place_nothing_in_a_trace(most, origin):
+    told = limited(EVERYTHING, most)
+    assert (told.first, told.reserved, told.chords, told.body) == (None, None, None, ROOT)
+    assert told.origin == origin
+    assert told[:3] == EVERYTHING[:3]
+    assert limited(NOTHING, most) == NOTHING
+
+
+@given(
+    modes, st.none() | contexts, claims, st.booleans(), st.booleans(), st.booleans(), st.lists(contexts, max_size=200)
+)
+def test_a_relation_holds_nothing_that_was_not_told(mode, creation, told, retry, redelivered, beside, headers):
+    relation = relate(mode, creation, told, retry=retry, redelivered=redelivered, beside=beside, headers=tuple(headers))
+    known = [None, creation, told.origin, told.first, told.previous, told.body, *headers]
+    assert all(target in known for target in [relation.parent, *(target for _, target in relation.links)])
+    assert len(relation.links) <= MAX_LINKS
+    assert relation.reserved in (None, told.reserved)
+    if mode == "none":
+        assert relation[:2] == (None, ())
+    if told.body is None and not headers:
+        assert relation.dropped == 0
+
+
+@given(modes, st.none() | contexts, claims, st.booleans(), st.sampled_from(["link", "none"]))
+def test_with_limited_claims_a_link_or_less_is_always_a_root(mode, creation, told, retry, most):
+    if mode != "child":
+        assert relate(mode, creation, limited(told, most), retry=retry).parent is None
