@@ -1,7 +1,8 @@
-"""Which attempt each process of a pool has ended last, told to their main process.
+"""Which attempt each process of a pool has begun or ended last, told to their main process.
 
 When a process is gone, its main process cannot ask it any more: one that has exited with a code may have ended its span
-before (``sys.exit`` in a task) or not (``os._exit``), and one that was killed may have finished what it ran.
+before (``sys.exit`` in a task) or not (``os._exit``), and one that was killed may have finished what it ran, or have
+begun what the main process believes to be waiting still.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import struct
 import billiard
 
 _SLOTS = 1024
-_SLOT = struct.Struct("qd")
+_SLOT = struct.Struct("qdd")  # process, delivery, and when it began; zero once it has ended
 
 
 class Farewells:
@@ -25,13 +26,32 @@ class Farewells:
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _SLOTS * _SLOT.size)
 
+    def begin(self, received: float, started: float) -> None:
+        """This process runs this delivery, since ``started``."""
+        self._write(received, started)
+
     def say(self, received: float) -> None:
         """This process has ended the span of this delivery."""
-        pid = os.getpid()
-        _SLOT.pack_into(self._memory, pid % _SLOTS * _SLOT.size, pid, received)
+        self._write(received, 0.0)
 
     def said(self, pid: int | None, received: float) -> bool:
         """Whether the process has said so. One that was not forked shares nothing with us: it is taken to have."""
-        if getattr(billiard, "get_start_method", lambda: "fork")() != "fork":
-            return True
-        return pid is not None and _SLOT.unpack_from(self._memory, pid % _SLOTS * _SLOT.size) == (pid, received)
+        return not _forked() or self._read(pid, received) == 0.0
+
+    def begun(self, pid: int | None, received: float) -> float | None:
+        """Since when the process runs this delivery, if that is the last thing that it said."""
+        return self._read(pid, received) or None
+
+    def _write(self, received: float, started: float) -> None:
+        pid = os.getpid()
+        _SLOT.pack_into(self._memory, pid % _SLOTS * _SLOT.size, pid, received, started)
+
+    def _read(self, pid: int | None, received: float) -> float | None:
+        if pid is None:
+            return None
+        *whose, started = _SLOT.unpack_from(self._memory, pid % _SLOTS * _SLOT.size)
+        return float(started) if whose == [pid, received] else None
+
+
+def _forked() -> bool:
+    return bool(getattr(billiard, "get_start_method", lambda: "fork")() == "fork")

@@ -21,8 +21,10 @@ Call = Callable[[], Any]
 class Flusher:
     """Flushes the providers of spans, metrics and logs, never longer than told."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, settle: Call = lambda: None) -> None:
+        """``settle`` makes the last spans of a main process, when nothing runs any more."""
         self._telemetry = telemetry
+        self._settle = settle
         self._main: int | None = None
         self._standby: _Standby | None = None
         self._tried: _Flush | None = None
@@ -86,6 +88,7 @@ class Flusher:
         standby, tried = self._standby, self._tried
         if standby is None or self._main != os.getpid():
             return
+        self._settle()
         grace = self._timeout() / 20
         flush = _Flush(self._calls("force_flush"), self._timeout() - grace, standby.start)
         if tried is not None and not tried.done():

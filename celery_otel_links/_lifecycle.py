@@ -11,7 +11,7 @@ import sys
 import time
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from billiard.common import human_status
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
@@ -39,6 +39,14 @@ _PATIENCE = 60  # times half a second
 _ENDED = (Reject, MaybeEncodingError)
 
 
+class _Doubt(NamedTuple):
+    """A terminated task whose process may or may not have ended its span."""
+
+    request: Request
+    received: Any
+    error: BaseException
+
+
 class MainProcess:
     """What a worker's main process remembers of the messages that it has received: nothing, once they are done."""
 
@@ -48,9 +56,14 @@ class MainProcess:
         self._requests: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._farewells = Farewells()
         self._timer: Any = None
+        self._doubts: list[_Doubt] = []
 
     def ready(self, consumer: Any) -> None:
-        """``worker_ready``: listen for messages that cannot be decoded. Celery drops them without a signal."""
+        """``worker_ready``: listen for what Celery sends no signal of.
+
+        It drops messages that cannot be decoded. And what a process had begun that was gone before the pool has read
+        so is given to the next process, as if nothing had been.
+        """
         self._timer = consumer.timer
         on_decode_error = consumer.on_decode_error
 
@@ -60,6 +73,18 @@ class MainProcess:
             return on_decode_error(message, error)
 
         consumer.on_decode_error = listening
+        pool: Any = getattr(consumer.pool, "_pool", None)
+        on_partial_read = getattr(pool, "on_partial_read", None)
+        if on_partial_read is None:
+            return
+
+        def reading(job: Any, process: Any) -> Any:
+            with contained("reporting a lost process"):
+                if not job._accepted:
+                    self._lost(job.correlation_id, process.pid)
+            return on_partial_read(job, process)
+
+        pool.on_partial_read = reading
 
     def received(self, request: Any, pool: Any) -> None:
         """``task_received``: the worker's request is the only thing that knows its process and its real start."""
@@ -82,12 +107,17 @@ class MainProcess:
 
         request.on_reject = on_reject
 
+    def began(self, request: Any) -> None:
+        """``task_prerun``: in a child process, which may not live to say more."""
+        received = vars(request).get(_wire.RECEIVED)
+        if received is not None and os.getpid() != self._pid:
+            self._farewells.begin(received, time.time())
+
     def ended(self, request: Any) -> None:
         """``task_postrun`` in a child process, which has ended the span of its task."""
-        if os.getpid() != self._pid:
-            received = vars(request).get(_wire.RECEIVED)
-            if received is not None:
-                self._farewells.say(received)
+        received = vars(request).get(_wire.RECEIVED)
+        if received is not None and os.getpid() != self._pid:
+            self._farewells.say(received)
 
     def failed(self, task_id: str, error: BaseException | None) -> None:
         """``task_failure`` and ``task_retry``: for a hard time limit (twice, from 5.7 on), a lost process, and a child
@@ -102,27 +132,35 @@ class MainProcess:
     def revoked(self, request: Request, *, terminated: bool, signum: Any, expired: bool) -> None:
         """``task_revoked``: before the start, or by a signal that the process could not answer.
 
-        A task that waits in the pool's buffer is "terminated" without having started.
+        A task that waits in the pool's buffer is "terminated" without having started; the pool may claim that it was
+        started in this process, in the distant future.
         """
         received = self._requests.get(request.id)
-        if not terminated or (received is not None and received.time_start is None):
+        if not terminated or (received is not None and received.worker_pid in (None, self._pid)):
             self._tell(request, "EXPIRED" if expired else "REVOKED", marked=received)
         elif received is not None and signum not in _HARMLESS:
             error = Terminated(human_status(-signum) if isinstance(signum, int) else signum)
-            if signum in _ENDING and self._timer is not None:
-                self._timer.call_after(0.5, self._terminated, (request, received, error, _PATIENCE))
-            elif not self._said(received):
-                self._tell(request, "TERMINATED", error, start=received.time_start, marked=received)
+            doubt = _Doubt(request, received, error)
+            self._doubts.append(doubt)
+            self._settle(doubt, _PATIENCE if signum in _ENDING and self._timer is not None else 0)
 
-    def _terminated(self, request: Request, received: Any, error: BaseException, patience: int) -> None:
+    def settle(self) -> None:
+        """When the worker has stopped, and its processes with it: nothing can become clearer any more."""
+        for doubt in list(self._doubts):
+            self._settle(doubt, 0)
+
+    def _settle(self, doubt: _Doubt, patience: int) -> None:
         """The process ends its span, unless the signal came before it had one: a task that is terminated while it
         waits in the pool's buffer is so the moment that a process accepts it."""
+        if doubt not in self._doubts:
+            return
         with contained("reporting a terminated task"):
-            if self._said(received):
+            request, received, error = doubt
+            if patience and _alive(received.worker_pid) and not self._said(received):
+                self._timer.call_after(0.5, self._settle, (doubt, patience - 1))
                 return
-            if patience and _alive(received.worker_pid):
-                self._timer.call_after(0.5, self._terminated, (request, received, error, patience - 1))
-            else:
+            self._doubts.remove(doubt)
+            if not self._said(received):
                 self._tell(request, "TERMINATED", error, start=received.time_start, marked=received)
 
     def rejected(self, app: Celery, message: Any) -> None:
@@ -138,6 +176,16 @@ class MainProcess:
         if request.time_start is not None and not self._said(request):
             self._tell(unstarted(request.request_dict), "FAILURE", error, start=request.time_start, marked=request)
 
+    def _lost(self, task_id: str, pid: int) -> None:
+        request = self._requests.get(task_id)
+        if request is None:
+            return
+        begun = self._farewells.begun(pid, request.request_dict[_wire.RECEIVED])
+        if begun is not None:
+            error = WorkerLostError(f"Worker process {pid} was gone before it could say that the task had begun")
+            fields = unstarted(request.request_dict)
+            self._tell(fields, "FAILURE", error, start=begun, marked=request, pid=pid)
+
     def _said(self, request: Any) -> bool:
         return self._farewells.said(request.worker_pid, request.request_dict[_wire.RECEIVED])
 
@@ -151,12 +199,17 @@ class MainProcess:
         app: Celery | None = None,
         name: str | None = None,
         marked: Any = None,
+        pid: int | None = None,
     ) -> None:
-        """Make the one span of an attempt from ``start``, or of none, until now."""
+        """Make the one span of an attempt from ``start``, or of none, until now.
+
+        ``marked`` remembers of which process it is told, which is ``pid`` if the pool does not know.
+        """
         if marked is not None:
-            if getattr(marked, _TOLD, False):
+            attempt = pid or marked.worker_pid
+            if getattr(marked, _TOLD, 0) in (attempt, None):  # None: it was told that it never ran
                 return
-            setattr(marked, _TOLD, True)
+            setattr(marked, _TOLD, attempt)
             app, name = marked.app, marked.task.name
         fields = vars(request)
         name = name or str(fields.get("task") or "unknown")
@@ -167,6 +220,8 @@ class MainProcess:
         begun = now if start is None else start
         task = None if marked is None else marked.task
         run = Run(self._telemetry, app, task, name, request, fields.get("kwargs"), begun)
+        if pid is not None:
+            run.relation = run.relation._replace(reserved=None)  # the same message runs again, and will take it
         if not run.plan.excluded:
             run.open(self._telemetry, begun)
             if run.span is not None:

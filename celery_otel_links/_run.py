@@ -48,7 +48,7 @@ def end(telemetry: Telemetry, task: Any, retval: Any, state: str | None) -> bool
     request = task.request
     run = run_of(request)
     if run is None:
-        return True
+        return False  # a signal that ends the process came before the span was there
     del vars(request)[_KEY]
     span = run.span
     try:

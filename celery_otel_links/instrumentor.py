@@ -51,7 +51,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             meter_provider=options.get("meter_provider"),
         )
         self._main = MainProcess(self.telemetry)
-        self._flusher = Flusher(self.telemetry)
+        self._flusher = Flusher(self.telemetry, self._main.settle)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
@@ -119,6 +119,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     @guarded
     def task_prerun(self, *, task: Any, kwargs: Any = None, **_: Any) -> None:
         if self.telemetry is not None:
+            self._main.began(task.request)
             _run.start(self.telemetry, task, kwargs)
 
     @guarded

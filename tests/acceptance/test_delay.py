@@ -24,7 +24,7 @@ CONTINUED = """
 
 def test_a_countdown_beyond_the_threshold_is_linked(story):
     story.begin({"delay_threshold": 0.1})
-    story.run(lambda: story.shop.plain.apply_async(countdown=0.5), LINKED, show=["reason"])
+    story.run(lambda: story.shop.plain.apply_async(countdown=1.5), LINKED, show=["reason"])
 
 
 def test_a_countdown_within_the_threshold_is_continued(story):
@@ -33,7 +33,7 @@ def test_a_countdown_within_the_threshold_is_continued(story):
 
 def test_an_eta_beyond_the_threshold_is_linked(story):
     story.begin({"delay_threshold": 0.1})
-    eta = datetime.now(timezone.utc) + timedelta(seconds=0.5)
+    eta = datetime.now(timezone.utc) + timedelta(seconds=1.5)
     story.run(lambda: story.shop.plain.apply_async(eta=eta), LINKED, show=["reason"])
 
 

@@ -74,17 +74,17 @@ class Play:
         self._send("terminate, SIGTERM", tasks.wait_for, (self.path(), started))
         self._terminate("terminate, SIGTERM", started)
         self._finished("terminate, SIGTERM")
-        if self._pool == "prefork":
-            with Busy(self._app, self._queue, CONCURRENCY, self._directory):
-                self._send("terminated before its start", tasks.wait_for, (self.path(), self.path()))
-                self._logged("", "terminated before its start")
-                self._terminate("terminated before its start")
-            self._finished("terminated before its start")
         for _ in range(CONCURRENCY * 3):
             self._send("pool shrunk", tasks.succeed, (0.02,))
         self._finished("pool shrunk")
         if self._pool == "prefork":
             self._app.control.pool_shrink(CONCURRENCY - 1, destination=[self._host], reply=True, timeout=10)
+            # Last, so that the worker stops before it is clear whether the process has ended the span.
+            with Busy(self._app, self._queue, 1, self._directory):
+                self._send("terminated before its start", tasks.wait_for, (self.path(), self.path()))
+                self._logged("", "terminated before its start")
+                self._terminate("terminated before its start")
+            self._finished("terminated before its start")
 
     def recycle(self) -> None:
         """On a worker whose processes run one task each."""

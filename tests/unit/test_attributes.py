@@ -54,7 +54,7 @@ def spans_of(instrumentor, options):
 
     app.set_current()
     instrumentor.instrument(tracer_provider=provider)
-    signals.after_task_publish.connect(capture)
+    signals.after_task_publish.connect(capture, weak=False)
     try:
         add.apply_async((1, 2), task_id="the-id", **options)
         info = {"routing_key": "bulk", "exchange": "", "priority": 0, "redelivered": False}
