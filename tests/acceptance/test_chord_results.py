@@ -66,6 +66,22 @@ def test_sqlalchemy_without_asking_for_it(story_of, folder):
     )
 
 
+def test_sqlalchemy_with_many_headers(story_of, folder):
+    story = story_of(backend=f"db+sqlite:///{folder}/many.sqlite", otel_links={"fan_in": True})
+    story.run(
+        chord([story.shop.add.s(number, 1) for number in range(40)], story.shop.plain.si()),
+        """
+        request
+          apply_async/shop.add  link consumer -> run/shop.add  x 40
+          apply_async/shop.plain
+          run/shop.plain        link header -> run/shop.add x 40
+        run/shop.add            link producer -> apply_async/shop.add  x 40
+        """,
+        collapse=4,
+        timeout=30,
+    )
+
+
 def test_memcached(story_of, memcached):
     story = story_of(backend=f"cache+memcached://{memcached}/")
     story.run(two_headers(story), FOREST)
