@@ -84,7 +84,7 @@ class Play:
                 self._send("terminated before its start", tasks.wait_for, (self.path(), self.path()))
                 self._logged("", "terminated before its start")
                 self._terminate("terminated before its start")
-            self._finished("terminated before its start")
+            self._forgotten("terminated before its start")
 
     def recycle(self) -> None:
         """On a worker whose processes run one task each."""
@@ -192,6 +192,16 @@ class Play:
             ]
 
         until(lambda: not unfinished(), what=lambda: f"the end of {unfinished()}: {self._worker.stderr[-6000:]}")
+
+    def _forgotten(self, end: str) -> None:
+        """Wait until the worker holds none of these any more: a stop would send them back to the broker."""
+        inspect = self._app.control.inspect([self._host], timeout=5)
+
+        def held() -> set[str]:
+            answers = [*(inspect.active() or {}).values(), *(inspect.reserved() or {}).values()]
+            return {request["id"] for requests in answers for request in requests}
+
+        until(lambda: held().isdisjoint(self.ids[end]), what=f"the end of {end}")
 
 
 class Busy:
