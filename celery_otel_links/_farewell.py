@@ -26,13 +26,10 @@ class Farewells:
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _SLOTS * _SLOT.size)
 
-    def begin(self, received: float, started: float) -> None:
-        """This process runs this delivery, since ``started``."""
-        self._write(received, started)
-
-    def say(self, received: float) -> None:
-        """This process has ended the span of this delivery."""
-        self._write(received, 0.0)
+    def say(self, received: float, started: float = 0.0) -> None:
+        """This process runs this delivery since ``started``; without that it has ended the span of it."""
+        pid = os.getpid()
+        _SLOT.pack_into(self._memory, pid % _SLOTS * _SLOT.size, pid, received, started)
 
     def said(self, pid: int | None, received: float) -> bool:
         """Whether the process has said so. One that was not forked shares nothing with us: it is taken to have."""
@@ -41,10 +38,6 @@ class Farewells:
     def begun(self, pid: int | None, received: float) -> float | None:
         """Since when the process runs this delivery, if that is the last thing that it said."""
         return self._read(pid, received) or None
-
-    def _write(self, received: float, started: float) -> None:
-        pid = os.getpid()
-        _SLOT.pack_into(self._memory, pid % _SLOTS * _SLOT.size, pid, received, started)
 
     def _read(self, pid: int | None, received: float) -> float | None:
         if pid is None:

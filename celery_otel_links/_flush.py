@@ -21,7 +21,7 @@ Call = Callable[[], Any]
 class Flusher:
     """Flushes the providers of spans, metrics and logs, never longer than told."""
 
-    def __init__(self, telemetry: Telemetry, settle: Call = lambda: None) -> None:
+    def __init__(self, telemetry: Telemetry, settle: Call) -> None:
         """``settle`` makes the last spans of a main process, when nothing runs any more."""
         self._telemetry = telemetry
         self._settle = settle

@@ -109,15 +109,16 @@ class MainProcess:
 
     def began(self, request: Any) -> None:
         """``task_prerun``: in a child process, which may not live to say more."""
-        received = vars(request).get(_wire.RECEIVED)
-        if received is not None and os.getpid() != self._pid:
-            self._farewells.begin(received, time.time())
+        self._say(request, time.time())
 
     def ended(self, request: Any) -> None:
         """``task_postrun`` in a child process, which has ended the span of its task."""
+        self._say(request, 0.0)
+
+    def _say(self, request: Any, started: float) -> None:
         received = vars(request).get(_wire.RECEIVED)
         if received is not None and os.getpid() != self._pid:
-            self._farewells.say(received)
+            self._farewells.say(received, started)
 
     def failed(self, task_id: str, error: BaseException | None) -> None:
         """``task_failure`` and ``task_retry``: for a hard time limit (twice, from 5.7 on), a lost process, and a child
@@ -156,11 +157,13 @@ class MainProcess:
             return
         with contained("reporting a terminated task"):
             request, received, error = doubt
-            if patience and _alive(received.worker_pid) and not self._said(received):
+            alive = patience and _alive(received.worker_pid)
+            said = self._said(received)  # asked last: it may say so and end in between
+            if alive and not said:
                 self._timer.call_after(0.5, self._settle, (doubt, patience - 1))
                 return
             self._doubts.remove(doubt)
-            if not self._said(received):
+            if not said:
                 self._tell(request, "TERMINATED", error, start=received.time_start, marked=received)
 
     def rejected(self, app: Celery, message: Any) -> None:
