@@ -74,9 +74,14 @@ class Worker:
         return (self._directory / "stderr").read_text(errors="replace")
 
     def children(self) -> list[psutil.Process]:
-        """The pool's processes, without multiprocessing's own helpers."""
-        children = psutil.Process(self.pid).children()
-        return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+        """The pool's processes that live, without multiprocessing's own helpers."""
+        living = []
+        for child in psutil.Process(self.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment, and a zombie has no command
+                command = " ".join(child.cmdline())
+                if command and "resource_tracker" not in command:
+                    living.append(child)
+        return living
 
     def send(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)

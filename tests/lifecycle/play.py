@@ -47,6 +47,9 @@ class Play:
         self._send("os._exit", tasks.exit_at_once)
         self._terminate("terminate, SIGKILL", started)
         self._finished("terminate, SIGKILL", "hard limit", "SIGKILL", "os._exit")
+        if self._pool == "prefork":
+            # While Celery handles one death it may not notice another, and run the message again by itself.
+            until(lambda: len(self._worker.children()) == CONCURRENCY, what="a whole pool", steady=0.5)
         self._send("SIGKILL, redelivered", tasks.kill_itself_once, (self.path(),))
         self._finished("SIGKILL, redelivered")
 
