@@ -13,7 +13,8 @@ import struct
 
 import billiard
 
-_SLOTS = 1024
+# As many as Linux has process ids, if it is not told otherwise; only pages that are written to take memory.
+_SLOTS = 32768
 _SLOT = struct.Struct("qdd")  # process, delivery, and when it began; zero once it has ended
 
 

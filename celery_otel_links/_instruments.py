@@ -39,6 +39,8 @@ _COUNTERS = {
     "celery.task.outcomes": ("{task}", "Attempts that ended, by their state."),
 }
 _RUNTIME = "flower.task.runtime.seconds"
+_MOST_SERIES = 2000
+"""Series of one counter; what goes beyond has the attribute that OpenTelemetry's metrics SDK specifies for it."""
 
 
 class Plan(Protocol):
@@ -128,6 +130,8 @@ class Instruments:
     def _count(self, name: str, attributes: Callable[..., dict[str, Any]], *of: Any) -> None:
         counts = self._counts[name]
         key = (attributes, *of)
+        if key not in counts and len(counts) >= _MOST_SERIES:
+            key = (_overflow,)  # whoever publishes chooses the name of an unknown task
         counts[key] = counts.get(key, 0) + 1
 
     def _time(self, name: str, seconds: float | None, attributes: dict[str, Any], context: Context) -> None:
@@ -163,6 +167,10 @@ def _operation(
 @functools.lru_cache(maxsize=1024)
 def _task(task: str, queue: str) -> dict[str, Any]:
     return {TASK_NAME: task, "messaging.destination.name": queue}
+
+
+def _overflow() -> dict[str, Any]:
+    return {"otel.metric.overflow": True}
 
 
 def _outcome(task: str, queue: str, state: str) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from celery.signals import task_postrun, task_prerun, worker_process_init, worker_ready
-from opentelemetry import context, metrics, trace
+from opentelemetry import _logs, context, metrics, trace
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs import export as log_export
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -39,6 +42,13 @@ def provide(**_: object) -> None:
     if "metrics" in told:
         reader = PeriodicExportingMetricReader(JsonLinesMetricExporter(told["metrics"]), NEVER)
         metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+    if "logs" in told:
+        logs = LoggerProvider(resource)
+        kind = getattr(log_export, "ConsoleLogRecordExporter", None) or log_export.ConsoleLogExporter
+        exporter = kind(open(told["logs"], "a"), lambda record: "a record\n")  # noqa: SIM115
+        logs.add_log_record_processor(log_export.BatchLogRecordProcessor(exporter, NEVER))
+        _logs.set_logger_provider(logs)
+        logging.getLogger("end").addHandler(LoggingHandler(logger_provider=logs))
 
 
 def _exporter() -> SpanExporter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 from celery import Celery
 
 from tests.harness import servers
+from tests.harness.needs import needs
 from tests.harness.recording import Span, collected
 from tests.harness.workers import Settings, Worker, worker
 from tests.lifecycle.tasks import open_app
@@ -61,6 +63,7 @@ def open_site(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Call
         args: tuple[str, ...] = (),
         **options: Any,
     ) -> Iterator[Site]:
+        needs(pool not in ("gevent", "eventlet") or importlib.util.find_spec(pool), f"the package {pool}")
         directory = directory or tmp_path_factory.mktemp("site")
         url = url or (servers.rabbitmq_url() if broker == "rabbitmq" else valkey_url)
         queue = f"ends-{uuid.uuid4().hex[:8]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -131,6 +132,10 @@ def _stubborn(app: Celery) -> None:
         inner = app.tasks[PREFIX + ("fail" if fail else "succeed")].apply()
         assert inner.state == ("FAILURE" if fail else "SUCCESS")
         return app.tasks[PREFIX + "current"].run()  # type: ignore[no-any-return]
+
+    @task(app)
+    def log() -> None:
+        logging.getLogger("end").warning("logged by a task")
 
     @task(app)
     def note(path: str, kill: bool = False) -> None:

@@ -26,6 +26,7 @@ CASES = [
     ("threads", "cold", "silent"),
     ("solo", "warm", "silent"),
     ("gevent", "warm", "silent"),
+    ("eventlet", "warm", "silent"),
 ]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.harness.needs import needs
 from tests.harness.waiting import until
 
 POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
@@ -18,7 +16,6 @@ ROUNDS = 8
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_nothing_of_ours_is_left_attached(open_site, tmp_path, pool):
-    needs(pool not in ("gevent", "eventlet") or importlib.util.find_spec(pool), f"the package {pool}")
     told = tmp_path / "contexts"
     with open_site(pool, told={"contexts": str(told)}, concurrency=8) as site:
         send = site.app.send_task
@@ -40,7 +37,6 @@ def test_nothing_of_ours_is_left_attached(open_site, tmp_path, pool):
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_task_that_leaves_something_attached_does_no_harm(open_site, tmp_path, pool):
-    needs(pool not in ("gevent", "eventlet") or importlib.util.find_spec(pool), f"the package {pool}")
     told = tmp_path / "contexts"
     with open_site(pool, told={"contexts": str(told)}, concurrency=2) as site:
         for _ in range(ROUNDS):

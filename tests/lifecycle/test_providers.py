@@ -72,6 +72,17 @@ def test_opentelemetry_instrument_alone_loses_nothing(open_site, tmp_path):
             assert [line for line in site.complaints() if "is switched off" not in line] == []
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "gevent", "eventlet"])
+def test_logs_are_exported_too(open_site, tmp_path, pool):
+    logs = tmp_path / "logs"
+    recycling = ("--max-tasks-per-child", "1") if pool == "prefork" else ()
+    with open_site(pool, told={"logs": str(logs)}, args=recycling) as site:
+        for _ in range(TASKS):
+            site.app.send_task("end.log").get(timeout=20)
+        site.worker.stop(signal.SIGTERM)
+    assert logs.read_text().splitlines() == ["a record"] * TASKS
+
+
 def test_the_whole_group_may_be_told_to_end(open_site):
     """As systemd does by default (KillMode=control-group)."""
     with open_site("prefork") as site:

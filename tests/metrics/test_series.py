@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
-from opentelemetry.metrics import Histogram
+from opentelemetry.metrics import CallbackOptions, Histogram, NoOpMeter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from celery_otel_links import CeleryLinksInstrumentor
+from celery_otel_links._instruments import Instruments
+from celery_otel_links._message import Route
 from tests.acceptance.shop import open_shop
 from tests.harness.metering import points
 from tests.harness.waiting import until
@@ -92,6 +95,22 @@ def eager():
     yield app, lambda: {metric.name: point for _, metric, point in points(reader.get_metrics_data())}
     CeleryLinksInstrumentor().uninstrument()
     meters.shutdown()
+
+
+def test_names_that_anybody_may_invent_are_no_more_than_two_thousand_series():
+    class Meter(NoOpMeter):
+        def create_observable_counter(self, name, callbacks=None, unit="", description=""):
+            observe[name] = callbacks[0]
+
+    observe = {}
+    instruments = Instruments(Meter("test"), timing=False)
+    for number in range(5000):
+        route = Route(f"invented.{number}", "", "celery", "", "celery")
+        instruments.unfinished(SimpleNamespace(route=route), "UNKNOWN")
+    seen = list(observe["celery.task.outcomes"](CallbackOptions()))
+    assert len(seen) == 2001
+    assert sum(observation.value for observation in seen) == 5000
+    assert seen[-1].attributes == {"otel.metric.overflow": True}
 
 
 def test_an_eager_task_has_waited_for_nothing_and_consumed_no_message(eager: tuple[Celery, object]):
