@@ -7,10 +7,10 @@ main process of some of these twice, of others not at all; which, is written bes
 from __future__ import annotations
 
 import os
-import sys
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from billiard.common import human_status
@@ -27,6 +27,7 @@ from celery_otel_links._guard import contained
 from celery_otel_links._message import unstarted
 from celery_otel_links._spans import finish
 from celery_otel_links._telemetry import Telemetry
+from celery_otel_links._watch import ahead, during
 
 PREFORK = "celery.concurrency.prefork"
 _TOLD = "_celery_otel_links_told"
@@ -37,6 +38,7 @@ _HARMLESS = frozenset({2, 10})
 _PATIENCE = 60  # times half a second
 # What a task has ended with that has run to its end: the first from Celery 5.7 on.
 _ENDED = (Reject, MaybeEncodingError)
+_LOST = (WorkerLostError, TimeLimitExceeded)
 
 
 class _Doubt(NamedTuple):
@@ -48,12 +50,17 @@ class _Doubt(NamedTuple):
 
 
 class MainProcess:
-    """What a worker's main process remembers of the messages that it has received: nothing, once they are done."""
+    """What a worker's main process remembers of the messages that it has received: nothing, once they are done.
+
+    A delivery is known by the time of its receipt, and not by the id of its task: a broker may deliver a message again
+    while the first attempt still runs.
+    """
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._pid = os.getpid()
-        self._requests: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._requests: weakref.WeakValueDictionary[float, Any] = weakref.WeakValueDictionary()
+        self._failing: Any = None
         self._farewells = Farewells()
         self._timer: Any = None
         self._doubts: list[_Doubt] = []
@@ -65,47 +72,18 @@ class MainProcess:
         so is given to the next process, as if nothing had been.
         """
         self._timer = consumer.timer
-        on_decode_error = consumer.on_decode_error
-
-        def listening(message: Any, error: BaseException) -> Any:
-            with contained("reporting a message that cannot be decoded"):
-                self.rejected(consumer.app, message)
-            return on_decode_error(message, error)
-
-        consumer.on_decode_error = listening
-        pool: Any = getattr(consumer.pool, "_pool", None)
-        on_partial_read = getattr(pool, "on_partial_read", None)
-        if on_partial_read is None:
-            return
-
-        def reading(job: Any, process: Any) -> Any:
-            with contained("reporting a lost process"):
-                if not job._accepted:
-                    self._lost(job.correlation_id, process.pid)
-            return on_partial_read(job, process)
-
-        pool.on_partial_read = reading
+        ahead(consumer, "on_decode_error", lambda message, _: self.rejected(consumer.app, message))
+        ahead(getattr(consumer.pool, "_pool", None), "on_partial_read", self._partially_read)
 
     def received(self, request: Any, pool: Any) -> None:
         """``task_received``: the worker's request is the only thing that knows its process and its real start."""
         # What stands in this dict reaches task.request in every pool, over process boundaries too.
-        request.request_dict[_wire.RECEIVED] = time.time()
+        request.request_dict[_wire.RECEIVED] = received = time.time()
         if type(pool).__module__ != PREFORK:
             return  # its tasks end in this process, whatever ends them
         self._pid = os.getpid()
-        self._requests[request.id] = request
-        rejecting, weak = request.on_reject, weakref.ref(request)
-
-        def on_reject(logger: Any, errors: Any, requeue: bool = False) -> Any:
-            # An attempt whose message goes back to the queue (reject_on_worker_lost, acks_on_timeout) raises no
-            # signal at all; the pool is handling what has happened to it.
-            with contained("reporting a lost worker"):
-                lost, error = weak(), sys.exc_info()[1]
-                if requeue and lost is not None and isinstance(error, (WorkerLostError, TimeLimitExceeded)):
-                    self._failed(lost, error)
-            return rejecting(logger, errors, requeue)
-
-        request.on_reject = on_reject
+        self._requests[received] = request
+        during(request, "on_failure", self._handling)
 
     def began(self, request: Any) -> None:
         """``task_prerun``: in a child process, which may not live to say more."""
@@ -121,14 +99,30 @@ class MainProcess:
             self._farewells.say(received, started)
 
     def failed(self, task_id: str, error: BaseException | None) -> None:
-        """``task_failure`` and ``task_retry``: for a hard time limit (twice, from 5.7 on), a lost process, and a child
-        process that could not even read the message.
+        """``task_failure`` and ``task_retry``: a child process could not even read the message.
 
-        In other pools than prefork the failures of tasks come here too; they have spans of their own.
+        Only of what the pool has a failure for: in other pools than prefork, all failures of tasks come here.
         """
-        request = self._requests.get(task_id) if self._pid == os.getpid() else None
-        if request is not None and error is not None and not isinstance(error, _ENDED):
+        request = self._failing
+        if request is not None and request.id == task_id and error is not None and not isinstance(error, _ENDED):
             self._failed(request, error)
+
+    @contextmanager
+    def _handling(self, request: Any, failure: Any, *_: Any, **__: Any) -> Iterator[None]:
+        """While Celery does what it does about a failure that the pool has for ``request``.
+
+        It sends no signal if the message goes back to the queue (``reject_on_worker_lost``, ``acks_on_timeout``), if
+        its result backend does not answer, or if that has a result of the task already (from 5.7 on).
+        """
+        self._failing = request
+        try:
+            with contained("reporting a lost task"):
+                error = _unwrapped(failure)
+                if isinstance(error, _LOST):
+                    self._failed(request, error)
+            yield
+        finally:
+            self._failing = None
 
     def revoked(self, request: Request, *, terminated: bool, signum: Any, expired: bool) -> None:
         """``task_revoked``: before the start, or by a signal that the process could not answer.
@@ -136,7 +130,7 @@ class MainProcess:
         A task that waits in the pool's buffer is "terminated" without having started; the pool may claim that it was
         started in this process, in the distant future.
         """
-        received = self._requests.get(request.id)
+        received = self._requests.get(vars(request).get(_wire.RECEIVED, 0.0))
         if not terminated or (received is not None and received.worker_pid in (None, self._pid)):
             self._tell(request, "EXPIRED" if expired else "REVOKED", marked=received)
         elif received is not None and signum not in _HARMLESS:
@@ -179,14 +173,15 @@ class MainProcess:
         if request.time_start is not None and not self._said(request):
             self._tell(unstarted(request.request_dict), "FAILURE", error, start=request.time_start, marked=request)
 
-    def _lost(self, task_id: str, pid: int) -> None:
-        request = self._requests.get(task_id)
-        if request is None:
+    def _partially_read(self, job: Any, process: Any) -> None:
+        """A process is gone to which the pool had given a job, and of which it has not read that it had begun it."""
+        request = getattr(getattr(job, "_accept_callback", None), "__self__", None)
+        if request is None or job._accepted:
             return
+        pid, fields = process.pid, unstarted(request.request_dict)
         begun = self._farewells.begun(pid, request.request_dict[_wire.RECEIVED])
         if begun is not None:
             error = WorkerLostError(f"Worker process {pid} was gone before it could say that the task had begun")
-            fields = unstarted(request.request_dict)
             self._tell(fields, "FAILURE", error, start=begun, marked=request, pid=pid)
 
     def _said(self, request: Any) -> bool:
@@ -231,6 +226,11 @@ class MainProcess:
                 finish(run.span, state=state, error=error, end=now)
             if instruments := self._telemetry.metrics.active():
                 instruments.unfinished(run.plan, state)
+
+
+def _unwrapped(failure: Any) -> Any:
+    error: Any = getattr(failure, "exception", None)
+    return error.exc if type(error).__name__ == "ExceptionWithTraceback" else error  # wrapped from billiard 4 on
 
 
 def _alive(pid: int) -> bool:

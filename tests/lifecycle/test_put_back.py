@@ -41,6 +41,10 @@ class Request:
         self.request_dict = {"id": self.id, "task": "shop.slow", "delivery_info": {"routing_key": "bulk"}}
         self.on_reject = lambda *_: None
 
+    def on_accepted(self): ...
+
+    def on_failure(self, *_): ...
+
 
 @pytest.fixture
 def exporter():
@@ -101,7 +105,7 @@ def test_an_attempt_that_the_pool_has_not_heard_of_has_its_span(main, request_of
     pool, given = pool_of(main)
     before = time.time()
     pid = child(lambda: lived(main, request_of))
-    job = SimpleNamespace(correlation_id="the-id", _accepted=accepted)
+    job = SimpleNamespace(_accept_callback=request_of.on_accepted, _accepted=accepted)
     pool.on_partial_read(job, SimpleNamespace(pid=pid))
     pool.on_partial_read(job, SimpleNamespace(pid=pid))
     assert given == [job, job]  # the pool goes on as it would
@@ -118,7 +122,8 @@ def test_the_next_attempt_keeps_the_reserved_context(main, request_of, exporter)
     request_of.request_dict[_wire.HEADER] = _wire.encode(time.time(), claims)
     pool, _ = pool_of(main)
     pid = child(lambda: begin(main, request_of))
-    pool.on_partial_read(SimpleNamespace(correlation_id="the-id", _accepted=False), SimpleNamespace(pid=pid))
+    job = SimpleNamespace(_accept_callback=request_of.on_accepted, _accepted=False)
+    pool.on_partial_read(job, SimpleNamespace(pid=pid))
     (span,) = exporter.get_finished_spans()
     assert span.attributes["celery.propagation.mode"] == "link"
     assert span.context.trace_id != reserved.trace_id
