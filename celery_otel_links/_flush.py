@@ -89,13 +89,12 @@ class Flusher:
         if standby is None or self._main != os.getpid():
             return
         self._settle()
-        grace = self._timeout() / 20
-        flush = _Flush(self._calls("force_flush"), self._timeout() - grace, standby.start)
+        flush = _Flush(self._calls("force_flush"), self._timeout(), standby.start)
         if tried is not None and not tried.done():
             flush.deadline = min(flush.deadline, tried.deadline)
         if not flush.wait():
-            # The SDK's own exit handler would wait for it another thirty seconds, unless it finds the work done.
-            _Flush(self._calls("shutdown"), grace, standby.start).wait()
+            for shutdown in self._calls("shutdown"):
+                atexit.unregister(shutdown)  # with which providers would wait for it all over again
 
     def _timeout(self) -> float:
         config = self._telemetry.resolved
@@ -115,7 +114,7 @@ class _Standby:
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
-        for _ in range(9):  # three providers: tried out, flushed, shut down
+        for _ in range(6):  # three providers: tried out, flushed
             _start_thread(lambda: self._calls.get()())
 
     def start(self, call: Call) -> None:
