@@ -55,7 +55,8 @@ def _state(text: str) -> str:
 def _entries(text: str) -> str:
     """The well-formed entries of a ``baggage``."""
     entries = [part for part in text.split(",") if len(part) <= _LONGEST_ENTRY and _ENTRY.fullmatch(part)]
-    return ",".join(entries[:_MOST_ENTRIES])
+    # Older propagators take no blanks, which are allowed around what stands in an entry, and nowhere within it.
+    return ",".join(entries[:_MOST_ENTRIES]).replace(" ", "").replace("\t", "")
 
 
 def _strip(text: str) -> str:

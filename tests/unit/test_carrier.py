@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 from celery.app.task import Context as Request
@@ -68,7 +69,10 @@ def seen(context):
     )
 )
 def test_what_is_read_is_what_the_propagator_reads(headers):
-    assert read(headers) == seen(propagate.extract(headers, Context()))
+    bare = dict(headers)
+    if "baggage" in headers:  # of which older propagators read less
+        bare["baggage"] = re.sub(r"[ \t]*([,;=])[ \t]*", r"\1", headers["baggage"].strip(" \t"))
+    assert read(headers) == seen(propagate.extract(bare, Context()))
 
 
 entries = st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True), st.text(max_size=8), max_size=4)
