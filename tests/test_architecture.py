@@ -17,7 +17,7 @@ READING_ORDER = [
     *("_modes", "_config", "_canvas", "_message", "_latency", "_wire", "_policy", "_relation", "_attributes"),
     *("_spans", "_outcome", "_guard", "_pending", "_instruments", "_metrics", "_carrier", "_plan", "_telemetry"),
     *("_flush", "_fan_in", "_delivery"),
-    *("_run", "_claims", "_publish", "_farewell", "_lifecycle", "_start", "_predecessor", "instrumentor"),
+    *("_run", "_claims", "_publish", "_farewell", "_watch", "_lifecycle", "_start", "_predecessor", "instrumentor"),
     *("sampling", "cli", "__init__"),
 ]
 
