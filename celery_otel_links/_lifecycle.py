@@ -101,7 +101,8 @@ class MainProcess:
     def failed(self, task_id: str, error: BaseException | None) -> None:
         """``task_failure`` and ``task_retry``: a child process could not even read the message.
 
-        Only of what the pool has a failure for: in other pools than prefork, all failures of tasks come here.
+        Only of what the pool has a failure for: in other pools than prefork, all failures of tasks come here, and of a
+        hard time limit Celery speaks a second time when it has handled that (from 5.7 on).
         """
         request = self._failing
         if request is not None and request.id == task_id and error is not None and not isinstance(error, _ENDED):
@@ -178,11 +179,11 @@ class MainProcess:
         request = getattr(getattr(job, "_accept_callback", None), "__self__", None)
         if request is None or job._accepted:
             return
-        pid, fields = process.pid, unstarted(request.request_dict)
-        begun = self._farewells.begun(pid, request.request_dict[_wire.RECEIVED])
+        pid, fields = process.pid, request.request_dict
+        begun = self._farewells.begun(pid, fields[_wire.RECEIVED])
         if begun is not None:
             error = WorkerLostError(f"Worker process {pid} was gone before it could say that the task had begun")
-            self._tell(fields, "FAILURE", error, start=begun, marked=request, pid=pid)
+            self._tell(unstarted(fields), "FAILURE", error, start=begun, marked=request, pid=pid)
 
     def _said(self, request: Any) -> bool:
         return self._farewells.said(request.worker_pid, request.request_dict[_wire.RECEIVED])

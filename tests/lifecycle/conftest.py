@@ -55,9 +55,13 @@ class Site:
     def spans(self) -> tuple[Span, ...]:
         return collected(self.exported)
 
+    def said(self) -> str:
+        """All that the worker has logged, each time that it was started."""
+        return "".join(worker.stderr for worker in self.workers)
+
     def complaints(self) -> list[str]:
         """What the worker has logged about tracing."""
-        lines = [line for worker in self.workers for line in worker.stderr.splitlines()]
+        lines = self.said().splitlines()
         return [line for line in lines if any(text in line for text in COMPLAINTS) and PASSED_THROUGH not in line]
 
 

@@ -39,7 +39,6 @@ class Request:
         self.app = app
         self.task = app.task(shared=False, name="shop.slow")(slow)
         self.request_dict = {"id": self.id, "task": "shop.slow", "delivery_info": {"routing_key": "bulk"}}
-        self.on_reject = lambda *_: None
 
     def on_accepted(self): ...
 
