@@ -18,6 +18,8 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 class ConfigError(ImproperlyConfigured):  # type: ignore[misc, unused-ignore]
     """Something that a developer configured is wrong: says where, what, and what is allowed."""
 
+    __module__ = "celery_otel_links"  # where users find it, and what a traceback calls it
+
 
 class Patterns:
     """Ordered ``pattern: mode`` rules over names; the first shell-style pattern that matches speaks.

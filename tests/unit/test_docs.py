@@ -1,16 +1,20 @@
-"""What the pages on sampling and trust show works as it stands there."""
+"""What the pages show works as it stands there, and what they list is all that there is."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+import traceback
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
-from celery_otel_links import CeleryLinksInstrumentor, Config
-from celery_otel_links._policy import trusted
+from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError, _instruments
+from celery_otel_links._policy import RULES, trusted
 from celery_otel_links._telemetry import read_config
 from celery_otel_links.sampling import linked_traceidratio
 
@@ -22,6 +26,12 @@ def blocks(page, language):
     found = re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     assert found
     return found
+
+
+def rows(page, heading):
+    """The cells of the table with this first heading."""
+    table = (DOCS / page).read_text().partition(f"| {heading} |")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines()[2:]]
 
 
 def variables(page):
@@ -79,3 +89,45 @@ def test_the_configuration_of_the_page_on_trust(shown, queue, expected):
 def test_the_environment_of_the_page_on_trust():
     config = Config.from_mapping(environ=variables("trust.md"))
     assert trusted(config.trust, "whatever the sender says", {"public": "public"}) == "link"
+
+
+def test_the_error_of_the_page_on_configuration():
+    app = Celery(set_as_current=False)
+    app.conf.otel_links = {"tasks": {"reports.*": "lnk"}}
+    with pytest.raises(ConfigError) as raised:
+        read_config(app)
+    shown = blocks("configuration.md", "")[0]
+    assert shown == "".join(traceback.format_exception_only(raised.type, raised.value))
+
+
+def test_every_option_with_its_default_stands_on_the_page_on_configuration():
+    options = {key.strip("`"): default.strip("`") for key, default, *_ in rows("configuration.md", "key")}
+    assert list(options) == [option.name for option in fields(Config)]
+    defaults = {key: ast.literal_eval(default) for key, default in options.items()}
+    assert Config.from_mapping(defaults, environ={}) == Config()
+
+
+@pytest.mark.parametrize("row", rows("configuration.md", "key"), ids=lambda row: row[0].strip("`"))
+def test_the_texts_for_the_environment_are_read_and_are_not_the_default(row):
+    key, default, _, texts = row
+    if not texts:
+        with pytest.raises(ConfigError, match="not an option"):
+            Config.from_mapping(environ={f"CELERY_OTEL_LINKS_{key.strip('`').upper()}": "x"})
+    for text in re.findall("`(.*?)`", texts):
+        config = Config.from_mapping(environ={f"CELERY_OTEL_LINKS_{key.strip('`').upper()}": text})
+        assert (config == Config()) == (text == default.strip("`").lower())
+
+
+def test_every_rule_stands_in_its_rank_on_the_page_on_configuration():
+    told = [(int(rank), reason.strip("`")) for rank, _, _, reason in rows("configuration.md", "rank")]
+    assert told == [(rank, reason) for rank, (reason, _) in enumerate(RULES, start=1)]
+
+
+def test_every_instrument_stands_on_the_page_on_what_is_emitted():
+    told = set()
+    for first, *_ in rows("instrumentation.md", "instrument"):
+        names = re.findall("`(.*?)`", first)
+        family = names[0].rpartition(".")[0]
+        told |= {family + name if name.startswith(".") else name for name in names}
+    made = {*_instruments._HISTOGRAMS, *_instruments._COUNTERS, _instruments._RUNTIME}
+    assert told == made
