@@ -101,6 +101,10 @@ class Play:
         self._send(end, self._tasks.wait_for, (self.path(), started, seconds))
         if self.ids[end]:
             until(Path(started).exists, what="the last task's start")
+        if self._pool != "solo":
+            # A worker that SIGQUIT finds writing to its broker waits for itself forever (Celery 5.7, py-amqp 5.4).
+            # When it answers, it has acknowledged the task.
+            until(lambda: self._app.control.ping([self._host], timeout=5), what="an answer")
         self._worker.send(signum)
         until(lambda: not self._worker.alive, what=lambda: f"the stop: {self._worker.stderr[-6000:]}", timeout=20)
 
