@@ -14,13 +14,15 @@ from opentelemetry.instrumentation.utils import unwrap
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links import _publish, _run, _start
-from celery_otel_links._config import Config, ConfigError
-from celery_otel_links._flush import Flusher
-from celery_otel_links._guard import guarded
-from celery_otel_links._lifecycle import MainProcess
-from celery_otel_links._predecessor import Predecessor
-from celery_otel_links._telemetry import Telemetry, read_config
+from celery_otel_links._config.options import Config, ConfigError
+from celery_otel_links._contrib import Predecessor
+from celery_otel_links._errors import guarded
+from celery_otel_links._tracing import publish as _publish
+from celery_otel_links._tracing import run as _run
+from celery_otel_links._tracing.telemetry import Telemetry, read_config
+from celery_otel_links._worker import startup as _start
+from celery_otel_links._worker.flush import Flusher
+from celery_otel_links._worker.main_process import MainProcess
 
 logger = logging.getLogger("celery_otel_links")
 

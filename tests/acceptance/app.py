@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from celery_otel_links import _fan_in
+from celery_otel_links._wire import chord_store as _fan_in
 from tests.acceptance import ambient
 from tests.acceptance.shop import open_shop
 from tests.harness.recording import JsonLinesSpanExporter

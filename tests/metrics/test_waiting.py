@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from celery import chord
 
-from celery_otel_links._wire import HEADER
+from celery_otel_links._wire.header import HEADER
 
 EARLY = 0.11  # Celery's timer may start a task this much before its eta
 BUSY = 2.0  # what a busy machine may add to any wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links import _wire
+from celery_otel_links._wire import header as _wire
 
 contexts = st.builds(
     lambda trace, span, flags: SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(flags)),

@@ -10,10 +10,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from celery_otel_links import CeleryLinksInstrumentor, _attributes
-from celery_otel_links._attributes import Broker, Lazy, Style
-from celery_otel_links._latency import Latency
-from celery_otel_links._message import Route
+from celery_otel_links import CeleryLinksInstrumentor
+from celery_otel_links._emit import attributes as _attributes
+from celery_otel_links._emit.attributes import Broker, Lazy, Style
+from celery_otel_links._rules.latency import Latency
+from celery_otel_links._rules.message import Route
 
 BROKER = Broker("redis", "shop.example", 6379)
 ROUTE = Route("shop.add", "shop.add", "bulk", "shop", "bulk.mail", "topic")

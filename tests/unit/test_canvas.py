@@ -8,8 +8,8 @@ import pytest
 from celery import Celery
 from celery.app.task import Context
 
-from celery_otel_links._canvas import UNLOCK, Running, Shape, next_id
-from celery_otel_links._message import incoming, outgoing
+from celery_otel_links._rules.canvas import UNLOCK, Running, Shape, next_id
+from celery_otel_links._rules.message import incoming, outgoing
 
 APP = Celery("shop", set_as_current=False)
 ABSENT = object()

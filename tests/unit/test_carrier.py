@@ -15,7 +15,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, get_current_span
 from opentelemetry.trace import set_span_in_context as put
 
-from celery_otel_links import _carrier
+from celery_otel_links._wire import w3c as _carrier
 from tests.unit.strategies import anything, contexts
 
 ONE = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))

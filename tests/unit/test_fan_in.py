@@ -12,9 +12,10 @@ import pytest
 from celery import Celery
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links import _fan_in, _wire
-from celery_otel_links._config import Config
-from celery_otel_links._fan_in import PATIENCE, gathered, store
+from celery_otel_links._config.options import Config
+from celery_otel_links._wire import chord_store as _fan_in
+from celery_otel_links._wire import header as _wire
+from celery_otel_links._wire.chord_store import PATIENCE, gathered, store
 from tests.harness.servers import free_port
 
 LAST = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))

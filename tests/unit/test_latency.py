@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_otel_links._latency import Latency, measure
-from celery_otel_links._message import epoch
+from celery_otel_links._rules.latency import Latency, measure
+from celery_otel_links._rules.message import epoch
 
 T = 1_700_000_000.0
 HOUR = 3600.0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu import Exchange, Queue
 
-from celery_otel_links._message import Route, header, incoming, outgoing, route
+from celery_otel_links._rules.message import Route, header, incoming, outgoing, route
 from tests.unit.strategies import anything
 
 APP = Celery("shop", set_as_current=False)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_otel_links._config import MODES, Config, Patterns
-from celery_otel_links._policy import RULES, Decision, Facts, beyond, capped, decide, trusted
+from celery_otel_links._config.options import MODES, Config, Patterns
+from celery_otel_links._rules.policy import RULES, Decision, Facts, beyond, capped, decide, trusted
 from tests.unit.strategies import modes, reasons
 
 NOBODY = Facts("shop.add", "celery")

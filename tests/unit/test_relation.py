@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links._relation import TABLE, Relation, limited, relate
-from celery_otel_links._wire import MAX_LINKS, NOTHING, ROOT, Chord, Claims
+from celery_otel_links._rules.relation import TABLE, Relation, limited, relate
+from celery_otel_links._wire.header import MAX_LINKS, NOTHING, ROOT, Chord, Claims
 from tests.unit.strategies import claims, contexts, modes
 
 

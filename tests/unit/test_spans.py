@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace import RandomIdGenerator, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import NoOpTracerProvider, SpanContext, TraceFlags
 
-from celery_otel_links._relation import Relation
-from celery_otel_links._spans import Spans
+from celery_otel_links._emit.spans import Spans
+from celery_otel_links._rules.relation import Relation
 
 RANDOM = 2
 

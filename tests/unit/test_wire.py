@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links import _wire
-from celery_otel_links._wire import (
+from celery_otel_links._wire import header as _wire
+from celery_otel_links._wire.header import (
     MAX_HEADERS_LENGTH,
     MAX_LENGTH,
     MAX_LINKS,

@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from celery_otel_links._canvas import Request
-from celery_otel_links._latency import Latency
-from celery_otel_links._message import Incoming, Outgoing, Route
-from celery_otel_links._policy import Decision
+from celery_otel_links._rules.canvas import Request
+from celery_otel_links._rules.latency import Latency
+from celery_otel_links._rules.message import Incoming, Outgoing, Route
+from celery_otel_links._rules.policy import Decision
 
 Attributes = dict[str, Any]
 

@@ -12,8 +12,8 @@ from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from celery_otel_links._canvas import Request
-from celery_otel_links._message import header, header_names
+from celery_otel_links._rules.canvas import Request
+from celery_otel_links._rules.message import header, header_names
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""

@@ -9,16 +9,18 @@ from celery import Celery
 from opentelemetry import context as otel
 from opentelemetry.trace import Span, SpanContext, set_span_in_context
 
-from celery_otel_links import _attributes, _carrier, _wire
-from celery_otel_links._attributes import Style
-from celery_otel_links._canvas import Request, Running, next_id
-from celery_otel_links._config import MODES
-from celery_otel_links._latency import Latency, measure
-from celery_otel_links._message import Incoming, Route, header, incoming
-from celery_otel_links._plan import Plan
-from celery_otel_links._policy import Decision, beyond, capped
-from celery_otel_links._relation import Relation, limited, relate
-from celery_otel_links._telemetry import Telemetry
+from celery_otel_links._config.options import MODES
+from celery_otel_links._emit import attributes as _attributes
+from celery_otel_links._emit.attributes import Style
+from celery_otel_links._rules.canvas import Request, Running, next_id
+from celery_otel_links._rules.latency import Latency, measure
+from celery_otel_links._rules.message import Incoming, Route, header, incoming
+from celery_otel_links._rules.policy import Decision, beyond, capped
+from celery_otel_links._rules.relation import Relation, limited, relate
+from celery_otel_links._tracing.plans import Plan
+from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._wire import header as _wire
+from celery_otel_links._wire import w3c as _carrier
 
 
 class Run:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from celery_otel_links._config import MODES, Config, Mode, Patterns
+from celery_otel_links._config.options import MODES, Config, Mode, Patterns
 
 
 class Facts(NamedTuple):

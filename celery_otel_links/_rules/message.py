@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 from celery.app.task import Context
 
-from celery_otel_links._canvas import UNLOCK, Request, Running, Shape, chord_keys, fans_out, shape_of, unlocked, whole
+from celery_otel_links._rules.canvas import (
+    UNLOCK,
+    Request,
+    Running,
+    Shape,
+    chord_keys,
+    fans_out,
+    shape_of,
+    unlocked,
+    whole,
+)
 
 _KINDS = {"direct": "queue", "topic": "topic"}
 _MAPPERS = frozenset({"celery.map", "celery.starmap", "celery.chunks"})

@@ -8,7 +8,7 @@ from billiard.common import human_status
 from billiard.exceptions import Terminated
 from celery.exceptions import Ignore, Reject, Retry
 
-from celery_otel_links._spans import text_of
+from celery_otel_links._emit.spans import text_of
 
 _CONTROL = ((Retry, "RETRY"), (Reject, "REJECTED"), (Ignore, "IGNORED"))
 

@@ -17,18 +17,21 @@ from opentelemetry import context as otel
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
-from celery_otel_links import _attributes, _carrier, _fan_in, _wire
-from celery_otel_links._canvas import Shape
-from celery_otel_links._claims import claims_of
-from celery_otel_links._config import MODES, Mode, mode_of
-from celery_otel_links._delivery import Run
-from celery_otel_links._guard import contained
-from celery_otel_links._message import Outgoing, outgoing, route
-from celery_otel_links._plan import Plan
-from celery_otel_links._policy import Decision, beyond
-from celery_otel_links._run import run_of
-from celery_otel_links._spans import finish, type_name
-from celery_otel_links._telemetry import Telemetry
+from celery_otel_links._config.options import MODES, Mode, mode_of
+from celery_otel_links._emit import attributes as _attributes
+from celery_otel_links._emit.spans import finish, type_name
+from celery_otel_links._errors import contained
+from celery_otel_links._rules.canvas import Shape
+from celery_otel_links._rules.claims import claims_of
+from celery_otel_links._rules.message import Outgoing, outgoing, route
+from celery_otel_links._rules.policy import Decision, beyond
+from celery_otel_links._tracing.delivery import Run
+from celery_otel_links._tracing.plans import Plan
+from celery_otel_links._tracing.run import run_of
+from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._wire import chord_store as _fan_in
+from celery_otel_links._wire import header as _wire
+from celery_otel_links._wire import w3c as _carrier
 
 _SPANS_COUNTED = 64
 

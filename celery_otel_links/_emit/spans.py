@@ -22,8 +22,8 @@ from opentelemetry.trace import (
     TracerProvider,
 )
 
-from celery_otel_links._attributes import ERROR_TYPE, STATE
-from celery_otel_links._relation import LINK_KIND, Relation
+from celery_otel_links._emit.attributes import ERROR_TYPE, STATE
+from celery_otel_links._rules.relation import LINK_KIND, Relation
 
 SCOPE = "celery_otel_links"
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from celery_otel_links._telemetry import Telemetry
+from celery_otel_links._tracing.telemetry import Telemetry
 
 Call = Callable[[], Any]
 

@@ -19,15 +19,15 @@ from billiard.pool import MaybeEncodingError
 from celery import Celery
 from celery.exceptions import NotRegistered, Reject
 
-from celery_otel_links import _wire
-from celery_otel_links._canvas import Request
-from celery_otel_links._delivery import Run
-from celery_otel_links._farewell import Farewells
-from celery_otel_links._guard import contained
-from celery_otel_links._message import unstarted
-from celery_otel_links._spans import finish
-from celery_otel_links._telemetry import Telemetry
-from celery_otel_links._watch import ahead, during
+from celery_otel_links._emit.spans import finish
+from celery_otel_links._errors import contained
+from celery_otel_links._rules.canvas import Request
+from celery_otel_links._rules.message import unstarted
+from celery_otel_links._tracing.delivery import Run
+from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._wire import header as _wire
+from celery_otel_links._worker.attempt_board import Farewells
+from celery_otel_links._worker.method_hooks import ahead, during
 
 PREFORK = "celery.concurrency.prefork"
 _TOLD = "_celery_otel_links_told"

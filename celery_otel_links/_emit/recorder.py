@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from celery_otel_links._guard import contained
+from celery_otel_links._errors import contained
 
 logger = logging.getLogger("celery_otel_links")
 

@@ -9,12 +9,13 @@ from typing import Any
 from opentelemetry import context as otel
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from celery_otel_links import _attributes, _fan_in
-from celery_otel_links._delivery import Run
-from celery_otel_links._guard import contained
-from celery_otel_links._outcome import outcome
-from celery_otel_links._spans import finish, type_name
-from celery_otel_links._telemetry import Telemetry
+from celery_otel_links._emit import attributes as _attributes
+from celery_otel_links._emit.spans import finish, type_name
+from celery_otel_links._errors import contained
+from celery_otel_links._rules.outcome import outcome
+from celery_otel_links._tracing.delivery import Run
+from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._wire import chord_store as _fan_in
 
 _KEY = "_celery_otel_links_run"
 

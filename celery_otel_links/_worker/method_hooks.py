@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from celery_otel_links._guard import contained
+from celery_otel_links._errors import contained
 
 
 def ahead(one: Any, name: str, tell: Callable[..., None]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._wire import MAX_LINKS, ROOT, Claims
+from celery_otel_links._wire.header import MAX_LINKS, ROOT, Claims
 
 LINK_KIND = "celery.link.kind"
 

@@ -10,12 +10,12 @@ from celery import Celery
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links._attributes import Style
-from celery_otel_links._config import Config, ConfigError, mode_of
-from celery_otel_links._message import Route
-from celery_otel_links._metrics import Metrics
-from celery_otel_links._plan import TASK_ATTRIBUTE, Plan, finalized, make_plan
-from celery_otel_links._spans import Spans
+from celery_otel_links._config.options import Config, ConfigError, mode_of
+from celery_otel_links._emit.attributes import Style
+from celery_otel_links._emit.metrics import Metrics
+from celery_otel_links._emit.spans import Spans
+from celery_otel_links._rules.message import Route
+from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, finalized, make_plan
 
 VERSION = "0.1.0"
 _MOST_PLANS = 4096

@@ -11,18 +11,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
 from celery.result import GroupResult
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links import _wire
-from celery_otel_links._canvas import header_ids_of_unlock
-from celery_otel_links._config import Config
-
-if TYPE_CHECKING:
-    from celery_otel_links._delivery import Run
+from celery_otel_links._config.options import Config
+from celery_otel_links._rules.canvas import header_ids_of_unlock
+from celery_otel_links._wire import header as _wire
 
 PATIENCE = 0.1
 """Seconds that one access to the store may take."""
@@ -30,7 +27,7 @@ _SUFFIX = ".otel-links"
 _CHEAP = {"RedisBackend", "FilesystemBackend", "CacheBackend"}
 
 
-def store(app: Celery, run: Run, config: Config) -> None:
+def store(app: Celery, run: Any, config: Config) -> None:
     """Leave the span context of the header task that runs where the publisher of the body finds it."""
     if run.context is None or not run.context.is_valid or not _enabled(app, config):
         return
@@ -38,7 +35,7 @@ def store(app: Celery, run: Run, config: Config) -> None:
     _bounded(lambda: _store(app.backend, str(run.message.header_of), run.message.id, text))
 
 
-def gathered(app: Celery, run: Run, group: str | None, config: Config) -> str:
+def gathered(app: Celery, run: Any, group: str | None, config: Config) -> str:
     """The header for the body that ``run``, the last header task or ``celery.chord_unlock``, is publishing."""
     if run.headers is None:  # a body that is a group is published as several messages
         contexts: list[SpanContext] = []

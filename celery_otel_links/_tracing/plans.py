@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from celery import Celery
 from kombu.utils.url import parse_url
 
-from celery_otel_links._attributes import Broker, Style, fixed, span_name
-from celery_otel_links._config import MODES, Config, Mode
-from celery_otel_links._message import Route
-from celery_otel_links._policy import Decision, Facts, decide, trusted
+from celery_otel_links._config.options import MODES, Config, Mode
+from celery_otel_links._emit.attributes import Broker, Style, fixed, span_name
+from celery_otel_links._rules.message import Route
+from celery_otel_links._rules.policy import Decision, Facts, decide, trusted
 
 TASK_ATTRIBUTE = "otel_propagation"
 _SYSTEMS = {"amqp": "rabbitmq", "pyamqp": "rabbitmq", "librabbitmq": "rabbitmq", "amqps": "rabbitmq", "sqs": "aws_sqs"}

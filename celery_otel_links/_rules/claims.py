@@ -7,11 +7,11 @@ from typing import Any
 
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._canvas import Shape
-from celery_otel_links._delivery import Run
-from celery_otel_links._message import Outgoing
-from celery_otel_links._policy import Decision, beyond
-from celery_otel_links._wire import ROOT, Chord, Claims
+from celery_otel_links._rules.canvas import Shape
+from celery_otel_links._rules.message import Outgoing
+from celery_otel_links._rules.policy import Decision, beyond
+from celery_otel_links._tracing.delivery import Run
+from celery_otel_links._wire.header import ROOT, Chord, Claims
 
 
 def claims_of(

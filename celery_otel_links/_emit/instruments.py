@@ -16,10 +16,10 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
 
-from celery_otel_links._attributes import ERROR_TYPE, STATE, TASK_NAME, Broker
-from celery_otel_links._latency import Latency
-from celery_otel_links._message import Route
-from celery_otel_links._pending import Measurement, Pending, forgets
+from celery_otel_links._emit.attributes import ERROR_TYPE, STATE, TASK_NAME, Broker
+from celery_otel_links._emit.recorder import Measurement, Pending, forgets
+from celery_otel_links._rules.latency import Latency
+from celery_otel_links._rules.message import Route
 
 WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Bucket boundaries of the waiting times, in seconds: 5 ms to 1 h."""

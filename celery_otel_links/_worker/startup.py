@@ -6,8 +6,8 @@ from typing import Any
 
 from celery import bootsteps
 
-from celery_otel_links._lifecycle import PREFORK
-from celery_otel_links._telemetry import Telemetry, check_tasks
+from celery_otel_links._tracing.telemetry import Telemetry, check_tasks
+from celery_otel_links._worker.main_process import PREFORK
 
 
 def install(worker: Any, telemetry: Telemetry) -> None:

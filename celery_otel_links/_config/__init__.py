@@ -1,0 +1,1 @@
+"""What was configured: modes, options, conventions and where they are read."""

@@ -1,0 +1,1 @@
+"""Facts in, answers out: what decides, measures and relates, without side effects."""

@@ -1,0 +1,1 @@
+"""What travels with a message, and what the header tasks of a chord leave for its body."""

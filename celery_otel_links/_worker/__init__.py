@@ -1,0 +1,1 @@
+"""What a worker adds: its start, its main process, its end."""
