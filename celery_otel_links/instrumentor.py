@@ -14,15 +14,19 @@ from opentelemetry.instrumentation.utils import unwrap
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links._config.options import Config, ConfigError
-from celery_otel_links._contrib import Predecessor
+from celery_otel_links._config import notices
+from celery_otel_links._config.early import EarlyLook
+from celery_otel_links._config.options import Config, Options
+from celery_otel_links._config.sources import ARGUMENTS, Configuration
+from celery_otel_links._contrib import Contrib
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing import publish as _publish
 from celery_otel_links._tracing import run as _run
-from celery_otel_links._tracing.telemetry import Telemetry, read_config
+from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.flush import Flusher
 from celery_otel_links._worker.main_process import MainProcess
+from celery_otel_links._worker.startup import Announcements
 
 logger = logging.getLogger("celery_otel_links")
 
@@ -42,31 +46,42 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         return ("celery >= 5.2",)
 
     def _instrument(self, **options: Any) -> None:
-        unknown = options.keys() - {"app", "config", "tracer_provider", "meter_provider"}
-        if unknown:
-            allowed = "app, config, tracer_provider, meter_provider"
-            raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
-        self.telemetry = Telemetry(
-            app=options.get("app"),
-            config=options.get("config"),
-            tracer_provider=options.get("tracer_provider"),
-            meter_provider=options.get("meter_provider"),
-        )
+        arguments = {name: options.pop(name, None) for name in ARGUMENTS}
+        app, given = arguments.pop("app"), arguments.pop("config")
+        configuration = Configuration(app=app, given=given, options=options)
+        # Without an app nobody wrote this call: opentelemetry-instrument would give up what comes after us.
+        found = configuration.report(None) if app is None and given is None else configuration.checked(app)
+        if not found.config.enabled:
+            return
+        self.telemetry = Telemetry(configuration=configuration, **arguments)
         self._main = MainProcess(self.telemetry)
         self._flusher = Flusher(self.telemetry, self._main.settle)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        self._announcements = Announcements(self.telemetry)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
-        self._predecessor = Predecessor()
-        self._predecessor.switch_off()
+        self._contrib = Contrib(self.telemetry.link_by_default)
+        self._contrib.switch_off()
+        self.early_look = EarlyLook(configuration, self.uninstrument)
+        self.early_look.begin()
 
     def _uninstrument(self, **_: Any) -> None:
+        if self.telemetry is None:  # it was not enabled
+            return
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
         self._flusher.remove()
-        self._predecessor.release()
+        self._contrib.release()
+        self.early_look.end()
         self.telemetry = None
+        notices.forget()
+
+    def _enabled(self, app: Celery) -> Telemetry | None:
+        """What is to be used, unless it turns out by now that nothing is to be done."""
+        if self.telemetry is not None and self.telemetry.resolved is None and not self.telemetry.config(app).enabled:
+            self.uninstrument()
+        return self.telemetry
 
     def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
         return (
@@ -83,20 +98,22 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.task_unknown, self.task_unknown),
             (signals.worker_shutting_down, self.worker_shutting_down),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
+            *self._announcements.wiring(),
         )
 
     def _send_task(
         self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        telemetry = self.telemetry
+        telemetry = self._enabled(app)
         return (
             wrapped(*args, **kwargs) if telemetry is None else _publish.send_task(telemetry, wrapped, app, args, kwargs)
         )
 
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
-        if self.telemetry is not None:
-            _start.install(instance, self.telemetry)
+        telemetry = self._enabled(instance.app)
+        if telemetry is not None:
+            _start.install(instance, telemetry)
 
     @guarded
     def before_task_publish(
@@ -120,9 +137,10 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
 
     @guarded
     def task_prerun(self, *, task: Any, kwargs: Any = None, **_: Any) -> None:
-        if self.telemetry is not None:
+        telemetry = self._enabled(task.app)
+        if telemetry is not None:
             self._main.began(task.request)
-            _run.start(self.telemetry, task, kwargs)
+            _run.start(telemetry, task, kwargs)
 
     @guarded
     def task_postrun(self, *, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
@@ -170,27 +188,30 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
 def setup(
     app: Celery,
     *,
-    config: Config | Mapping[str, Any] | None = None,
+    config: Config | Options | None = None,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Celery:
     """Trace ``app``; in producers and workers alike, next to where the app is made. Returns the app.
 
-    The configuration is ``config``, or else ``app.conf.otel_links``, read when it is first needed. It holds for the
-    whole process, since Celery's publish signals do not say which app they come from.
+    The configuration is ``config``, or else ``app.conf.otel_links``. It is looked at here if the app is configured by
+    now, and else as soon as it is. It holds for the whole process, since Celery's publish signals do not say which app
+    they come from.
 
     Raises:
         ConfigError: something in the configuration is wrong, or it is another one than the process has already.
     """
-    given = Config.from_mapping(config) if isinstance(config, Mapping) else config
-    if given is None and getattr(app, "configured", False):
-        given = read_config(app)
     instrumentor = CeleryLinksInstrumentor()
+    if not Configuration(app=app, given=config).checked(app).config.enabled:
+        if instrumentor.telemetry is not None:
+            instrumentor.uninstrument()
+        return app
     telemetry = instrumentor.telemetry
     if telemetry is None:
-        instrumentor.instrument(
-            app=app, config=config and given, tracer_provider=tracer_provider, meter_provider=meter_provider
-        )
+        if instrumentor.is_instrumented_by_opentelemetry:  # and was not enabled then
+            instrumentor.uninstrument()
+        instrumentor.instrument(app=app, config=config, tracer_provider=tracer_provider, meter_provider=meter_provider)
     else:
-        telemetry.join(app, given)
+        telemetry.configuration.join(app, config)
+        instrumentor.early_look.at(app)
     return app

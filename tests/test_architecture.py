@@ -16,7 +16,7 @@ MOST_PARAMETERS = 6
 MOST_FLOORS = 12
 
 # The folders in the order in which they are read. A module imports from its own folder and from those before it.
-FOLDERS = ["_errors", "_config", "_rules", "_wire", "_emit", "_tracing", "_worker", "_contrib"]
+FOLDERS = ["_version", "_errors", "_config", "_rules", "_wire", "_emit", "_tracing", "_worker", "_contrib"]
 
 
 def modules() -> dict[str, ast.Module]:
@@ -85,7 +85,7 @@ def test_only_sampling_needs_the_sdk():
 def test_the_public_names_are_these():
     import celery_otel_links
 
-    public = ["CeleryLinksInstrumentor", "Config", "ConfigError", "propagation", "setup"]
+    public = ["CeleryLinksInstrumentor", "Config", "ConfigError", "__version__", "propagation", "setup"]
     assert sorted(celery_otel_links.__all__) == public
     assert all(hasattr(celery_otel_links, name) for name in public)
 
