@@ -62,7 +62,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             signal.connect(receiver, weak=False)
         self._contrib = Contrib(self.telemetry.link_by_default)
         self._contrib.switch_off()
-        self.early_look = EarlyLook(configuration, self.uninstrument)
+        self.early_look = EarlyLook(configuration, self._disable)
         self.early_look.begin()
 
     def _uninstrument(self, **_: Any) -> None:
@@ -77,10 +77,15 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self.telemetry = None
         notices.forget()
 
+    def _disable(self) -> None:
+        if self.telemetry is not None:
+            self.uninstrument()
+
     def _enabled(self, app: Celery) -> Telemetry | None:
         """What is to be used, unless it turns out by now that nothing is to be done."""
-        if self.telemetry is not None and self.telemetry.resolved is None and not self.telemetry.config(app).enabled:
-            self.uninstrument()
+        telemetry = self.telemetry
+        if telemetry is not None and telemetry.resolved is None and not telemetry.config(app).enabled:
+            self._disable()  # unless loading the app's settings has done it
         return self.telemetry
 
     def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
