@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from dataclasses import FrozenInstanceError, fields
 from typing import get_type_hints
@@ -9,6 +10,7 @@ from typing import get_type_hints
 import pytest
 from celery.exceptions import ImproperlyConfigured
 
+import celery_otel_links
 from celery_otel_links import Config, ConfigError
 from celery_otel_links._config.modes import Patterns, mode_of
 from celery_otel_links._config.options import ENVIRONMENT_PREFIX, OPTIONS, Options
@@ -126,6 +128,10 @@ ENVIRONMENT_WRONG = [
 def test_the_tables_hold_every_option():
     assert list(VALUES) == list(OPTIONS) == [option.name for option in fields(Config)]
     assert {name for name, *_ in ENVIRONMENT} == {key.upper() for key in OPTIONS} - {"PUBLISH_HOOK", "RUN_HOOK"}
+
+
+def test_the_version_is_that_of_the_package():
+    assert celery_otel_links.__version__ == importlib.metadata.version("celery-otel-links")
 
 
 def test_a_type_checker_knows_every_option():
