@@ -81,7 +81,7 @@ class Announcements:
         signals.before_task_publish.disconnect(self.first_publish)
         config = self._telemetry.resolved
         if config is not None and not _in_pool():
-            _warn(self._say(config))
+            _warn_of_nowhere(self._say(config))
 
     @guarded
     def first_task(self, **_: Any) -> None:
@@ -102,12 +102,16 @@ class Announcements:
 
 
 def _warn(found: Destinations) -> None:
+    _warn_of_nowhere(found)
+    if found.by_chance:  # where tasks run: on what is published the sampler decides with the rest of its trace
+        warn_once(Family.RATIO, RATIO, found.sampler)
+
+
+def _warn_of_nowhere(found: Destinations) -> None:
     if found.spans is None:
         warn_once(Family.NOWHERE, NOWHERE)
     elif not found.processors and os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() != "none":
         warn_once(Family.NOWHERE, NO_PROCESSOR)
-    if found.by_chance:
-        warn_once(Family.RATIO, RATIO, found.sampler)
 
 
 def _forks(worker: Any) -> bool:

@@ -88,11 +88,12 @@ logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from celery import Celery
 import celery_otel_links
 if "none" not in sys.argv:
-    provider = TracerProvider(shutdown_on_exit=False)
+    provider = TracerProvider(TraceIdRatioBased(0.25), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter("http://me:secret@127.0.0.1:9/v1/traces?key=1")))
     trace.set_tracer_provider(provider)
 app = celery_otel_links.setup(Celery("shop", broker="memory://", set_as_current=False))
@@ -110,9 +111,11 @@ def test_a_producer_says_one_line_with_its_first_publish():
     assert before == ""
     (line,) = [line for line in after.splitlines() if "celery-otel-links" in line]
     assert line.startswith(
-        "INFO celery-otel-links 0.1.0: spans to OTLPSpanExporter(http://127.0.0.1:9/v1/traces), sampler ParentBased{"
+        "INFO celery-otel-links 0.1.0: spans to OTLPSpanExporter(http://127.0.0.1:9/v1/traces), sampler "
+        "TraceIdRatioBased{0.25}, "
     )
     assert line.endswith("metrics to nowhere by now, default child, fan-out link")
+    # A ratio in a producer is no matter: there is nothing linked that it decides on.
     assert not any(text in after for name, text in SENTENCES.items() if name != "line")
     assert "secret" not in after
 
