@@ -17,6 +17,7 @@ from opentelemetry.trace import TracerProvider
 from celery_otel_links._config.options import Config, ConfigError
 from celery_otel_links._contrib import Predecessor
 from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner
 from celery_otel_links._tracing.telemetry import Telemetry, read_config
@@ -62,6 +63,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._publisher = Publisher(self.telemetry)
         self._runner = Runner(self.telemetry, Process(self._main, self._flusher))
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
+        self._on_commit = OnCommit()
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
         self._predecessor = Predecessor()
@@ -71,6 +73,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
+        self._on_commit.release()
         self._flusher.remove()
         self._predecessor.release()
         self.telemetry = None

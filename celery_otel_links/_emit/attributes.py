@@ -12,8 +12,9 @@ from typing import Any
 
 from celery_otel_links._config.conventions import Broker, Style
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.message import PLAIN_IN, Incoming, Message, Outgoing, Route
+from celery_otel_links._rules.message import PLAIN_IN, Incoming, Message, Outgoing
 from celery_otel_links._rules.policy import Decision
+from celery_otel_links._rules.routes import Route
 from celery_otel_links._rules.texts import printable, text_of
 
 Attributes = dict[str, Any]

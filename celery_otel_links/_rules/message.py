@@ -6,7 +6,6 @@ Most messages are plain: no canvas, no retry, no eta. They all have the same fac
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -33,22 +32,6 @@ SECOND = "celery-otel-links-second"
 """Not on the wire: under this name it notes that it has received the message before."""
 MAPPERS = frozenset({"celery.map", "celery.starmap", "celery.chunks"})
 _SPECIAL = MAPPERS | {UNLOCK}
-_KINDS = {"direct": "queue", "topic": "topic"}
-# RabbitMQ's native delayed delivery hides the queue behind 28 binary digits, a different row for every countdown.
-_DELAYED_KEY_LENGTH = 28 * len("0.")
-_DELAYED_KEY = re.compile(r"(?:[01]\.){28}(?=.)")
-
-
-class Route(NamedTuple):
-    """What all messages of a task on a queue have in common."""
-
-    name: str
-    rule_name: str
-    """The name under which rules look the task up: of ``map``, ``starmap`` and ``chunks`` the task that they run."""
-    queue: str
-    exchange: str
-    routing_key: str
-    destination_kind: str | None = None
 
 
 class Message(NamedTuple):
@@ -179,31 +162,6 @@ def sent_kwargs(body: Any) -> Any:
     if isinstance(body, dict):
         return body.get("kwargs")
     return body[1] if isinstance(body, (tuple, list)) and len(body) > 2 else None
-
-
-def route_out(message: Message, rules: str) -> Route:
-    """Where ``message`` goes, from what the signal says; ``rules`` is its name for rules."""
-    queue = message.declare[0] if message.declare else None
-    key = undelayed(str(message.routing_key or ""))
-    return Route(
-        name=message.name,
-        rule_name=rules,
-        queue=str(getattr(queue, "name", None) or key),
-        exchange=str(getattr(message.exchange, "name", message.exchange) or ""),
-        routing_key=key,
-        destination_kind=_KINDS.get(getattr(getattr(queue, "exchange", None), "type", None) or ""),
-    )
-
-
-def route_in(name: str, rules: str, info: Mapping[str, Any]) -> Route:
-    """Where a message came from; ``info`` is the delivery info of its request."""
-    key = undelayed(str(info.get("routing_key") or ""))
-    return Route(name=name, rule_name=rules, queue=key, exchange=str(info.get("exchange") or ""), routing_key=key)
-
-
-def undelayed(routing_key: str) -> str:
-    """A routing key without the digits that RabbitMQ's native delayed delivery puts in front of it."""
-    return _DELAYED_KEY.sub("", routing_key) if len(routing_key) > _DELAYED_KEY_LENGTH else routing_key
 
 
 def unstarted(fields: Mapping[str, Any], *, message: Any = None) -> Request:

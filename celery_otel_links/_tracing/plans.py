@@ -12,8 +12,9 @@ from celery_otel_links._config.conventions import Broker, Style, broker_of
 from celery_otel_links._config.modes import MODES, Mode
 from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
-from celery_otel_links._rules.message import MAPPERS, Message, Route, route_in, route_out, rule_name, sent_kwargs
+from celery_otel_links._rules.message import MAPPERS, Message, rule_name, sent_kwargs
 from celery_otel_links._rules.policy import Decision, Facts, Policy, Settings, trusted
+from celery_otel_links._rules.routes import Route, route_in, route_out
 from celery_otel_links._rules.texts import LONGEST_NAME, printable
 from celery_otel_links._wire.header import Claims, written
 
@@ -144,7 +145,8 @@ class Plans:
         if type(exchange) is not str or type(routing_key) is not str:  # a broker gives anything
             exchange, routing_key = str(exchange or ""), str(routing_key or "")
         key = (rules, exchange, routing_key, name, None)
-        return self._of(app).get(key) or self._make(app, key, "process", route_in(name, rules, info), task)
+        plan = self._of(app).get(key)
+        return plan or self._make(app, key, "process", route_in(name, rules, info, _consumed(app)), task)
 
     def _of(self, app: Celery) -> dict[Hashable, Plan]:
         latest, plans = self._latest
@@ -159,7 +161,9 @@ class Plans:
         config, publishing = self.config, operation == "send"
         plan = Plan(route, operation, broker_of(app, publishing=publishing), self)
         plan.excluded = config.exclude.first(route.name) is not None
-        plan.trust = (config.trust.first(route.queue) or "child") if publishing else _trust(app, config, route.queue)
+        plan.trust = (
+            (config.trust.first(route.queue) or "child") if publishing else _trust(app, config, route.routing_key)
+        )
         plan.attribute = mode_of_task(task)
         plan.known = task is not None
         kept = self._of(app)
@@ -186,8 +190,10 @@ def _label(name: str) -> str:
     return printable(name, LONGEST_NAME + 1)
 
 
+def _consumed(app: Celery) -> dict[str, str]:
+    """The queues that this process consumes, by name, with their routing keys."""
+    return {name: queue.routing_key for name, queue in app.amqp.queues.consume_from.items()}
+
+
 def _trust(app: Celery, config: Config, routing_key: str) -> Mode:
-    if not config.trust.rules:
-        return "child"
-    queues = app.amqp.queues.consume_from
-    return trusted(config.trust, routing_key, {name: queue.routing_key for name, queue in queues.items()})
+    return trusted(config.trust, routing_key, _consumed(app)) if config.trust.rules else "child"

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar, Token
-from typing import Any, NamedTuple
+from typing import Any
 
 from celery import Celery
 from celery._state import get_current_app
+from celery.utils import uuid
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
 
 from celery_otel_links._config.modes import MODES, Mode
 from celery_otel_links._emit.attributes import HANDOVER, producer
@@ -29,40 +29,13 @@ from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.attempt import Attempt, current_attempt
 from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._tracing.under_way import Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c
 from celery_otel_links._wire import header as wire
 
+_PLACE_OF_ID = 5  # among the positional arguments of send_task
 # What stands in a request, and would be copied into the messages that its task publishes, such as a retry.
 _NOT_TO_BE_COPIED = (wire.HEADERS_HEADER, RECEIVED, SECOND)
-
-
-class Asked(NamedTuple):
-    """What blocks around a publish ask for."""
-
-    mode: Mode | None = None
-    """Of the innermost ``with propagation()``."""
-    captured: float | None = None
-    """When the context was captured that the innermost ``with attach()`` restores."""
-
-
-class Publishing:
-    """One ``send_task`` under way, with what the blocks around it ask for; between two of them just that."""
-
-    asked = Asked()
-    app: Celery | None = None
-    name: str | None = None
-    """Of the task, until its message is there."""
-    task: Any = None
-    plan: Plan | None = None
-    """Of a message that gets a span, or would if its trace was sampled."""
-    stamp: Stamp
-    span: Span | None = None
-    token: Token[Context] | None = None
-    started: float | None = None
-    """By ``perf_counter``; None where the end can't be seen."""
-
-
-under_way: ContextVar[Publishing | None] = ContextVar("celery_otel_links_publishing", default=None)
 
 
 class Publisher:
@@ -75,13 +48,19 @@ class Publisher:
         """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
         publishing, outer = Publishing(), under_way.get()
         publishing.app, publishing.task = app, kwargs.get("task_type")
-        publishing.name = args[0] if args else kwargs.get("name")
+        if len(args) > _PLACE_OF_ID:
+            publishing.id = args[_PLACE_OF_ID]
+        else:  # Celery would choose it, a moment later
+            publishing.id = kwargs["task_id"] = kwargs.get("task_id") or uuid()
         if outer is not None:
             publishing.asked = outer.asked
         token = under_way.set(publishing)
         error = None
         try:
-            return wrapped(*args, **kwargs)
+            result = wrapped(*args, **kwargs)
+            if publishing.interrupted is not None:
+                raise publishing.interrupted
+            return result
         except BaseException as raised:
             error = raised
             raise
@@ -103,16 +82,18 @@ class Publisher:
         **_: Any,
     ) -> None:
         """Decide, start the PRODUCER span, make it current, write the headers."""
+        publishing = under_way.get()
         try:
             message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            publishing = under_way.get()
-            if publishing is not None and publishing.name == sender and publishing.app is not None:
-                publishing.name = None
+            if publishing is not None and publishing.app is not None and publishing.id == message.id:
+                publishing.id = None
                 self._before(publishing, publishing.app, message)
             else:
                 self._before_unseen_end(publishing, message)
-        except PASSING:
-            raise
+        except PASSING as error:
+            if publishing is None:
+                raise
+            publishing.interrupted = error  # Celery swallows what a receiver raises
         except Exception:
             log_once("before_task_publish")
 

@@ -86,7 +86,13 @@ class Runner:
             attempt.token = otel.attach(delivery.carried)
             return
         attempt.traced, attempt.started = True, time.perf_counter()
-        span, context = open_span(telemetry, delivery)
+        span, context = None, delivery.carried
+        try:
+            span, context = open_span(telemetry, delivery)
+        except PASSING:
+            raise
+        except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
+            log_once("the start of a run span")
         attempt.token = otel.attach(context)
         if span is not None:
             attempt.span, span_context = span, span.get_span_context()
