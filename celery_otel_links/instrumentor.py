@@ -15,12 +15,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.options import Config, ConfigError
+from celery_otel_links._config.sources import config_of, read_config
 from celery_otel_links._contrib import Predecessor
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner
-from celery_otel_links._tracing.telemetry import Telemetry, read_config
+from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.flush import Flusher
 from celery_otel_links._worker.main_process import MainProcess
@@ -52,9 +53,11 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if unknown:
             allowed = "app, config, tracer_provider, meter_provider"
             raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
+        given = options.get("config")
         self.telemetry = self._telemetry = Telemetry(
             app=options.get("app"),
-            config=options.get("config"),
+            config=Config.from_mapping(given) if isinstance(given, Mapping) else given,
+            read=config_of,
             tracer_provider=options.get("tracer_provider"),
             meter_provider=options.get("meter_provider"),
         )

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from celery_otel_links._rules.message import Message
+from celery_otel_links._rules.facts import Message, Route
 
+MAPPERS = frozenset({"celery.map", "celery.starmap", "celery.chunks"})
 _KINDS = {"direct": "queue", "topic": "topic"}
 # RabbitMQ's native delayed delivery hides the queue behind 28 binary digits, a different row for every countdown.
 _DELAYED_KEY_LENGTH = 28 * len("0.")
 _DELAYED_KEY = re.compile(r"(?:[01]\.){28}(?=.)")
-
-
-class Route(NamedTuple):
-    """What all messages of a task on a queue have in common."""
-
-    name: str
-    rule_name: str
-    """The name under which rules look the task up: of ``map``, ``starmap`` and ``chunks`` the task that they run."""
-    queue: str
-    exchange: str
-    routing_key: str
-    destination_kind: str | None = None
 
 
 def route_out(message: Message, rules: str) -> Route:
@@ -70,3 +59,18 @@ def _binds(binding: str, routing_key: str) -> bool:
 def undelayed(routing_key: str) -> str:
     """A routing key without the digits that RabbitMQ's native delayed delivery puts in front of it."""
     return _DELAYED_KEY.sub("", routing_key) if len(routing_key) > _DELAYED_KEY_LENGTH else routing_key
+
+
+def rule_name(name: str, kwargs: Any) -> str:
+    """The name under which rules look a task up: of ``map``, ``starmap`` and ``chunks`` that of the task they run."""
+    if name in MAPPERS and isinstance(kwargs, Mapping):
+        inner = kwargs.get("task")
+        return str(inner.get("task") or name) if isinstance(inner, Mapping) else name
+    return name
+
+
+def sent_kwargs(body: Any) -> Any:
+    """The keyword arguments in the body of a message, for protocols 2 and 1."""
+    if isinstance(body, dict):
+        return body.get("kwargs")
+    return body[1] if isinstance(body, (tuple, list)) and len(body) > 2 else None

@@ -14,7 +14,8 @@ from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import unwrap
 
-from celery_otel_links._config.modes import MODES, Mode, mode_of
+from celery_otel_links._config.modes import mode_of
+from celery_otel_links._rules.facts import MODES, Mode
 from celery_otel_links._tracing.under_way import Asked, Publishing, under_way
 
 _MODE, _TIME = "celery-otel-links-mode", "celery-otel-links-captured"

@@ -11,15 +11,15 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, set_span_in_context
 
-from celery_otel_links._emit.attributes import RETRY_REASON, consumer
+from celery_otel_links._emit.attributes import consumer
+from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
-from celery_otel_links._rules.canvas import Request
+from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._rules.texts import type_name
-from celery_otel_links._tracing.attempt import Attempt, running
-from celery_otel_links._tracing.delivery import Delivery, deliver
+from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import chord_store, w3c
 
@@ -75,10 +75,10 @@ class Runner:
 
     def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
-        plans = telemetry.plans(app)
+        config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
         facts = incoming(request, name, app)
-        delivery = deliver(plans, plan, facts, request, now, telemetry.spans.most_links)
+        delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
             attempt.origin = attempt.outer.origin
@@ -101,12 +101,12 @@ class Runner:
         if delivery.latency is not None and (instruments := telemetry.metrics.active()):
             stamped = delivery.published is not None
             instruments.started(plan.task_labels, plan.operation_labels, delivery.latency, stamped, attempt.context)
-        hook = plan.config.run_hook
+        hook = config.run_hook
         if hook is not None and span is not None and span.is_recording():
             with contained("run_hook"):
                 hook(span, request)
         if facts.header_of is not None and attempt.context is not None:
-            chord_store.store(app, facts.header_of, delivery.id, attempt.context, plan.config.fan_in)
+            chord_store.store(app, facts.header_of, delivery.id, attempt.context, config.fan_in)
 
     def _end(self, attempt: Attempt, task: Any, retval: Any, state: str | None) -> None:
         delivery, span = attempt.delivery, attempt.span

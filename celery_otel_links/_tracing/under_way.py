@@ -9,7 +9,7 @@ from celery import Celery
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from celery_otel_links._config.modes import Mode
+from celery_otel_links._rules.facts import Mode
 from celery_otel_links._tracing.plans import Plan, Stamp
 
 
