@@ -39,6 +39,7 @@ SKEWED = {
     "ahead, not known when received": ({"start": -3}, (0, None, 0, None, None)),
 }
 
+
 def measured(times):
     return measure(published=T, **{name: T + time for name, time in times.items()})
 
