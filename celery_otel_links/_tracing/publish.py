@@ -151,6 +151,8 @@ class Publisher:
             if not self._telemetry.spans.skips(active):
                 context, reserved = self._start(publishing, message, facts, claims, context)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
+        if facts.shape is Shape.RETRY:
+            w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
         w3c.inject(headers, context, span_context, plans.config.baggage)
         for name in _NOT_TO_BE_COPIED:
             if name in headers:
