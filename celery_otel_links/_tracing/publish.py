@@ -149,6 +149,8 @@ class Publisher:
                 if config.publish_hook is not None and publishing.span is not None:
                     _call_hook(config.publish_hook, publishing.span, message)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
+        if facts.shape is Shape.RETRY:
+            w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
         w3c.inject(headers, context, span_context, config.baggage)
         for name in _NOT_TO_BE_COPIED:
             if name in headers:

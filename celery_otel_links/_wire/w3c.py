@@ -112,7 +112,7 @@ def inject(
     if (not entries and not state and _plain()) or not _propagated(headers, context, entries, allowed):
         if valid:
             headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
-    elif allowed is True and isinstance(others, str):
+    if allowed is True and isinstance(others, str):
         headers["baggage"] = _merged(others, headers.get("baggage"))
 
 
