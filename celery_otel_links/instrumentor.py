@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import celery
@@ -20,8 +20,9 @@ from celery_otel_links._config.options import Config, Options
 from celery_otel_links._config.sources import ARGUMENTS, Configuration
 from celery_otel_links._contrib import Contrib
 from celery_otel_links._errors import guarded
-from celery_otel_links._tracing import publish as _publish
-from celery_otel_links._tracing import run as _run
+from celery_otel_links._tracing.handover import OnCommit
+from celery_otel_links._tracing.publish import Publisher
+from celery_otel_links._tracing.run import Runner
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.flush import Flusher
@@ -29,6 +30,11 @@ from celery_otel_links._worker.main_process import MainProcess
 from celery_otel_links._worker.startup import Announcements
 
 logger = logging.getLogger("celery_otel_links")
+
+
+class Process:
+    def __init__(self, main: MainProcess, flusher: Flusher) -> None:
+        self.began, self.ended, self.after_task = main.began, main.ended, flusher.after_task
 
 
 class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
@@ -53,10 +59,13 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         found = configuration.report(None) if app is None and given is None else configuration.checked(app)
         if not found.config.enabled:
             return
-        self.telemetry = Telemetry(configuration=configuration, **arguments)
+        self.telemetry = self._telemetry = Telemetry(configuration=configuration, **arguments)
         self._main = MainProcess(self.telemetry)
         self._flusher = Flusher(self.telemetry, self._main.settle)
+        self._publisher = Publisher(self.telemetry)
+        self._runner = Runner(self.telemetry, Process(self._main, self._flusher))
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        self._on_commit = OnCommit()
         self._announcements = Announcements(self.telemetry)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
@@ -71,6 +80,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
+        self._on_commit.release()
         self._flusher.remove()
         self._contrib.release()
         self.early_look.end()
@@ -84,18 +94,23 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     def _enabled(self, app: Celery) -> Telemetry | None:
         """What is to be used, unless it turns out by now that nothing is to be done."""
         telemetry = self.telemetry
-        if telemetry is not None and telemetry.resolved is None and not telemetry.config(app).enabled:
+        if telemetry is not None and telemetry.resolved is None and not telemetry.configuration.of(app).enabled:
             self._disable()  # unless loading the app's settings has done it
         return self.telemetry
+
+    def _send_task(self, wrapped: Callable[..., Any], app: Celery, args: Any, kwargs: Any) -> Any:
+        if self._enabled(app) is None:
+            return wrapped(*args, **kwargs)
+        return self._publisher.send_task(wrapped, app, args, kwargs)
 
     def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
         return (
             (signals.celeryd_init, self.celeryd_init),
             (signals.worker_ready, self.worker_ready),
-            (signals.before_task_publish, self.before_task_publish),
+            (signals.before_task_publish, self._publisher.before_task_publish),
             (signals.task_received, self.task_received),
-            (signals.task_prerun, self.task_prerun),
-            (signals.task_postrun, self.task_postrun),
+            (signals.task_prerun, self._runner.task_prerun),
+            (signals.task_postrun, self._runner.task_postrun),
             (signals.task_failure, self.task_failure),
             (signals.task_retry, self.task_retry),
             (signals.task_revoked, self.task_revoked),
@@ -104,14 +119,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.worker_shutting_down, self.worker_shutting_down),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
             *self._announcements.wiring(),
-        )
-
-    def _send_task(
-        self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        telemetry = self._enabled(app)
-        return (
-            wrapped(*args, **kwargs) if telemetry is None else _publish.send_task(telemetry, wrapped, app, args, kwargs)
+            (signals.task_postrun, self.first_end),
         )
 
     @guarded
@@ -121,38 +129,15 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             _start.install(instance, telemetry)
 
     @guarded
-    def before_task_publish(
-        self,
-        *,
-        sender: str,
-        body: Any,
-        headers: dict[str, Any],
-        properties: Mapping[str, Any],
-        exchange: Any = None,
-        routing_key: Any = None,
-        declare: Any = None,
-        **_: Any,
-    ) -> None:
-        if self.telemetry is not None:
-            _publish.before(self.telemetry, sender, headers, body, properties, exchange, routing_key, declare)
+    def first_end(self, **_: Any) -> None:
+        """An eager task may be the first that needs the configuration; it has to end before everything is undone."""
+        signals.task_postrun.disconnect(self.first_end)
+        if self.telemetry is not None and self.telemetry.resolved is not None and not self.telemetry.resolved.enabled:
+            self._disable()
 
     @guarded
     def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
         self._main.received(request, sender.pool)
-
-    @guarded
-    def task_prerun(self, *, task: Any, kwargs: Any = None, **_: Any) -> None:
-        telemetry = self._enabled(task.app)
-        if telemetry is not None:
-            self._main.began(task.request)
-            _run.start(telemetry, task, kwargs)
-
-    @guarded
-    def task_postrun(self, *, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
-        if self.telemetry is not None:
-            if _run.end(self.telemetry, task, retval, state):
-                self._main.ended(task.request)
-            self._flusher.after_task(state)
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:

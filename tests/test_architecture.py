@@ -85,8 +85,8 @@ def test_only_sampling_needs_the_sdk():
 def test_the_public_names_are_these():
     import celery_otel_links
 
-    public = ["CeleryLinksInstrumentor", "Config", "ConfigError", "__version__", "propagation", "setup"]
-    assert sorted(celery_otel_links.__all__) == public
+    public = ["CeleryLinksInstrumentor", "Config", "ConfigError", "__version__", "attach", "capture", "propagation"]
+    assert sorted(celery_otel_links.__all__) == [*public, "setup"]
     assert all(hasattr(celery_otel_links, name) for name in public)
 
 

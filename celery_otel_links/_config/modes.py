@@ -6,12 +6,12 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias, get_args
 
 from celery.exceptions import ImproperlyConfigured
 
-Mode: TypeAlias = Literal["child", "link", "none"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+from celery_otel_links._rules.facts import MODES, Mode
+
+__all__ = ["MODES", "TASK_ATTRIBUTE", "ConfigError", "Mode", "Patterns", "meant", "mode_of", "wrong"]
 TASK_ATTRIBUTE = "otel_propagation"
 """What a task, a call or a signature says its mode by."""
 

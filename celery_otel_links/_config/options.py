@@ -24,7 +24,7 @@ HISTOGRAMS = (  # what ``histograms`` may name
     "messaging.client.operation.duration",
     "flower.task.runtime.seconds",
 )
-__all__ = ["MODES", "OPTIONS", "Config", "ConfigError", "Mode", "Option", "Options", "Patterns", "mode_of"]
+__all__ = ["MODES", "OPTIONS", "Config", "ConfigError", "Hook", "Mode", "Option", "Options", "Patterns", "mode_of"]
 
 
 def _rules(value: object, where: str) -> Patterns:

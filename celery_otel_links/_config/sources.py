@@ -26,6 +26,7 @@ from celery_otel_links._config.options import (
     said_in,
     said_in_environment,
 )
+from celery_otel_links._errors import PASSING
 
 ARGUMENTS = ("app", "config", "tracer_provider", "meter_provider")
 """What ``instrument`` takes beside the options."""
@@ -95,6 +96,8 @@ class Configuration:
         """Look at it where nothing may be raised, and log what is wrong."""
         try:
             reading = self.look(app, load=load)
+        except PASSING:
+            raise
         except Exception as error:
             reading = Reading(Config(), (f"the configuration can't be read: {error!r}.",))
         reading.log()

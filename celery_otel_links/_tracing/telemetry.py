@@ -1,29 +1,29 @@
-"""What the instrumentor holds while it is active: the configuration, the tracer and the instruments."""
+"""What the instrumentor holds while it is active: the configuration, the tracer, the instruments and the plans."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Hashable
-from typing import Any
+import threading
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
+from celery_otel_links._config.conventions import Style
+from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
 from celery_otel_links._config.sources import Configuration
-from celery_otel_links._emit.attributes import Style
 from celery_otel_links._emit.metrics import Metrics
+from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
-from celery_otel_links._rules.message import Route
-from celery_otel_links._tracing.plans import Plan, make_plan
+from celery_otel_links._rules.policy import Policy, Settings
+from celery_otel_links._tracing.plans import Plans
 from celery_otel_links._version import __version__
 
-_MOST_PLANS = 4096
+_SPANS_COUNTED = 4096
 
 
 class Telemetry:
-    """Configuration, tracer and instruments of this process."""
+    """Configuration, tracer, instruments and plans of this process."""
 
     def __init__(
         self,
@@ -33,11 +33,12 @@ class Telemetry:
         meter_provider: MeterProvider | None,
     ) -> None:
         self.configuration = configuration
-        self.style = Style.from_environment()
         self.spans = Spans(tracer_provider, __version__)
-        self.metrics = Metrics(meter_provider, __version__, predecessor=self.style.predecessor)
-        self._planned: Celery | None = None
-        self._plans: weakref.WeakKeyDictionary[Celery, dict[Hashable, Plan]] = weakref.WeakKeyDictionary()
+        self.metrics = Metrics(meter_provider, __version__)
+        self.published = PublishCounts()
+        self.style = Style()
+        """Which conventions are emitted, once the configuration is known."""
+        self._settled: tuple[Config, Plans] | None = None
 
     @property
     def app(self) -> Celery | None:
@@ -49,30 +50,43 @@ class Telemetry:
         """The configuration, unless nobody needed it yet."""
         return self.configuration.resolved
 
-    def config(self, app: Celery) -> Config:
-        """The configuration, read when it is first needed."""
-        return self.configuration.of(app)
+    def settled(self, app: Celery) -> tuple[Config, Plans]:
+        """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
+        if self._settled is None:
+            config = self.configuration.of(app)
+            self.style = Style.of(config.contrib_names)
+            contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
+            self.metrics.histograms = contrib.union(config.histograms)
+            settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
+            # What turns out too late to be switched off gets no more spans while the rest is undone.
+            exclude = config.exclude if config.enabled else Patterns({"*": "none"})
+            plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
+            self._settled = (config, plans)
+        return self._settled
 
     def link_by_default(self) -> None:
         """Contrib was told to link: what was planned without that is planned anew."""
         self.configuration.link_by_default()
-        self._planned = None
-        self._plans.clear()
+        self._settled = None
 
-    def plans(self, app: Celery) -> dict[Hashable, Plan]:
-        """The plans that there are for the messages of ``app``."""
-        if app is self._planned:
-            return self._plans[app]
-        plans = self._plans.get(app)
-        if plans is None:
-            plans = self._plans[app] = {}
-        self._planned = app
-        return plans
 
-    def plan(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any = None) -> Plan:
-        """A new plan for the messages that ``key`` stands for; ``task`` is theirs, if it is known."""
-        plans = self.plans(app)
-        if len(plans) >= _MOST_PLANS:
-            plans.clear()
-        plan = plans[key] = make_plan(app, operation, route, task, self.config(app), self.style)
-        return plan
+class PublishCounts:
+    """How many messages each span has published, whichever thread or task of the process they came from."""
+
+    def __init__(self) -> None:
+        self.forget()
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child, where a lock that another thread held would never be released."""
+        self._lock = threading.Lock()
+        self._counts: dict[int, int] = {}
+
+    def with_one_more(self, span_id: int) -> int:
+        """The number of messages that this span has published, with the one that it is publishing."""
+        with self._lock:
+            counts = self._counts
+            count = counts[span_id] = counts.pop(span_id, 0) + 1
+            if len(counts) > _SPANS_COUNTED:  # the one that has published nothing for longest
+                del counts[next(iter(counts))]
+            return count

@@ -23,7 +23,8 @@ from celery_otel_links._config.options import Config
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._version import __version__
-from celery_otel_links._worker.main_process import PREFORK
+
+PREFORK = "celery.concurrency.prefork"
 
 
 def install(worker: Any, telemetry: Telemetry) -> None:
@@ -38,7 +39,7 @@ def install(worker: Any, telemetry: Telemetry) -> None:
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
             telemetry.configuration.checked(parent.app)
-            telemetry.config(parent.app)
+            telemetry.settled(parent.app)
             if _forks(parent):
                 telemetry.metrics.only_count()
 
@@ -69,7 +70,7 @@ class Announcements:
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
         """What a pool's processes do with spans is theirs to say: they may make a provider of their own."""
         worker = sender.controller
-        found = self._say(self._telemetry.config(worker.app))
+        found = self._say(self._telemetry.settled(worker.app)[0])
         if not _forks(worker):
             _warn(found)
         elif found.scraped:

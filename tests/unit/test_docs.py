@@ -79,17 +79,17 @@ def test_the_environment_of_the_page_on_sampling():
 
 
 @pytest.mark.parametrize(
-    ("queue", "expected"), [("public", "link"), ("public-eu", "link"), ("legacy", "none"), ("orders", None)]
+    ("queue", "expected"), [("public", "link"), ("public-eu", "link"), ("legacy", "none"), ("orders", "child")]
 )
 def test_the_configuration_of_the_page_on_trust(shown, queue, expected):
     config = Configuration().of(shown("trust.md")["app"])
-    assert trusted(config.trust, queue, {queue: queue}) == expected
+    assert trusted(config.trust.first, queue, {queue: queue}) == expected
     assert config.baggage == {"tenant"}
 
 
 def test_the_environment_of_the_page_on_trust():
     config = Config.from_mapping(environ=variables("trust.md"))
-    assert trusted(config.trust, "whatever the sender says", {"public": "public"}) == "link"
+    assert trusted(config.trust.first, "whatever the sender says", {"public": "public"}) == "link"
 
 
 def test_the_error_of_the_page_on_configuration():

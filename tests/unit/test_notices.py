@@ -8,8 +8,10 @@ import pytest
 
 from celery_otel_links import Config
 from celery_otel_links._config import notices
-from celery_otel_links._config.conventions import OPT_IN, Style
+from celery_otel_links._config.conventions import Style
 from tests.unit.test_configuration import LINK, MODES, configuration, configured, in_settings, lines, new_app
+
+OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 @pytest.fixture(autouse=True)
@@ -108,4 +110,4 @@ def test_what_is_kept_in_mind_is_bounded(caplog):
     ],
 )
 def test_which_names_are_emitted(opted, contrib_names, style):
-    assert Style.of(Config(contrib_names=contrib_names), {OPT_IN: opted}) == style
+    assert Style.of(contrib_names, {OPT_IN: opted}) == style
