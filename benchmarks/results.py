@@ -40,8 +40,9 @@ def read(path: Path) -> list[Result]:
     return [Result(**fields) for fields in json.loads(path.read_text())]
 
 
-def fastest_third(values: Iterable[float]) -> float:
-    """What the work takes where nothing else disturbed it."""
+def middle(values: Iterable[float]) -> float:
+    """The mean of the middle third."""
     ordered = sorted(values)
-    fastest = ordered[: max(1, len(ordered) // 3)]
-    return sum(fastest) / len(fastest)
+    third = len(ordered) // 3
+    kept = ordered[third : len(ordered) - third]
+    return sum(kept) / len(kept)
