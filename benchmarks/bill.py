@@ -24,11 +24,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from results import Result, middle, show, write
+from results import Result, Table, middle, show, show_results, write
 from rounds import Bench
 from variants import BASE, NAMES, Variant, variants
 
 MEASURED = ("publish", "receive", "run", "path", "encoding")
+PARTS = (*MEASURED, "metrics", "bill")
 RECORDED_TASKS = 400
 Samples = Mapping[tuple[Variant, str], list[float]]
 """What each part took in each round, in units of the path of a task without instrumentation."""
@@ -99,15 +100,17 @@ def cost(samples: Samples, variant: Variant, start: int = 0, step: int = 1) -> d
     return parts
 
 
-def table(chosen: list[Variant], measuring: Measuring) -> None:
-    """Prints microseconds, which differ between machines and moments."""
-    unit = min(measuring.unit)
-    heads = (*MEASURED, "metrics", "bill")
-    print(f"{'us per task':26}" + "".join(f"{part:>10}" for part in heads))
-    for variant in (one for one in chosen if not one.metrics):
-        found = cost(measuring.samples, variant)
-        print(f"{variant!s:26}" + "".join(f"{unit * found[part]:10.1f}" if part in found else "" for part in heads))
-    print(f"(above a task without instrumentation, which takes {unit:.0f})\n")
+def tables(chosen: list[Variant], measuring: Measuring) -> tuple[Table, Table]:
+    """Microseconds, which differ between machines and moments; and what each part is of contrib's whole bill."""
+    contrib = cost(measuring.samples, Variant("contrib"))["bill"]
+    made = []
+    for head, unit, form in (("us per task", min(measuring.unit), ".1f"), ("of contrib's bill", 1 / contrib, ".2f")):
+        rows = [[head, *PARTS]]
+        for variant in (one for one in chosen if not one.metrics):
+            found = cost(measuring.samples, variant)
+            rows.append([str(variant), *(format(unit * found[part], form) if part in found else "" for part in PARTS)])
+        made.append(rows)
+    return made[0], made[1]
 
 
 def ratio(samples: Samples, variant: Variant, part: str, goal: float | None) -> Result:
@@ -161,13 +164,15 @@ def main() -> int:
         return 0
     chosen = variants(quick=options.quick)
     measuring = measured(chosen, rounds, options.tasks, passes=2 if options.quick else 4)
-    table(chosen, measuring)
+    microseconds, shares = tables(chosen, measuring)
+    show(microseconds)
+    show(shares)
     goals = [(variant, part, goal) for variant, part, goal in GOALS if variant in chosen]
     if options.quick:
         goals = [row for row in goals if row[2] is not None]
     results = [ratio(measuring.samples, *row) for row in goals]
-    show(results)
-    write(options.json, results)
+    show_results(results)
+    write(options.json, results, shares)
     return 0
 
 

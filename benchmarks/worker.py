@@ -28,7 +28,7 @@ import worker_app
 from opentelemetry import context, trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
-from results import Result, middle, show, write
+from results import Result, middle, show, show_results, write
 from servers import valkey
 from variants import CONNECT, NAMES
 
@@ -47,22 +47,24 @@ class Worker:
         self.instrumentation = instrumentation
         self._process = process
         self._database = database
-        self._server = redis.Redis.from_url(f"{broker}/{database}")
+        self._server = redis.Redis.from_url(f"{broker}/{database}", socket_timeout=None)
         self._staged = redis.Redis.from_url(f"{broker}/{STAGED}")
 
     def turn(self, tasks: int) -> dict[str, float]:
         """Microseconds of processor time per task, by process."""
         publish(self.instrumentation, tasks)
-        main = psutil.Process(self._process.pid)
-        children = main.children()
-        before = {"main": processor_time(main.pid), "child": processor_time(children[0].pid) if children else 0.0}
+        before = {name: at_rest(process) for name, process in self._processes().items()}
         if not self._staged.move("celery", self._database):
             raise RuntimeError("the messages could not be handed over")
         if self._server.blpop([worker_app.DONE], timeout=60) is None:
             raise RuntimeError(f"the worker with {self.instrumentation} does not run its tasks")
-        (child,) = main.children()
-        after = {"main": at_rest(main.pid), "child": at_rest(child.pid)}
-        return {process: 1e6 * (after[process] - before[process]) / tasks for process in PROCESSES}
+        after = {name: at_rest(process) for name, process in self._processes().items()}
+        return {name: 1e6 * (after[name] - before.get(name, 0.0)) / tasks for name in PROCESSES}
+
+    def _processes(self) -> dict[str, psutil.Process]:
+        """Without a child, as long as the worker starts."""
+        main = psutil.Process(self._process.pid)
+        return dict(zip(("main", "child"), (main, *main.children()), strict=False))
 
 
 def processor_time(pid: int) -> float:
@@ -70,16 +72,16 @@ def processor_time(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
-def at_rest(pid: int) -> float:
-    """The same, once it does not grow any more."""
-    deadline, seen = time.monotonic() + 10, processor_time(pid)
+def at_rest(process: psutil.Process) -> float:
+    """The same, once the process sleeps, and does not only wait for a processor."""
+    deadline, seen = time.monotonic() + 30, -1.0
     while time.monotonic() < deadline:
-        time.sleep(0.02)
-        now = processor_time(pid)
-        if now - seen < 1e-4:
+        now = processor_time(process.pid)
+        if now - seen < 1e-4 and process.status() == psutil.STATUS_SLEEPING:
             return now
         seen = now
-    raise TimeoutError(f"process {pid} does not come to rest")
+        time.sleep(0.02)
+    raise TimeoutError(f"process {process.pid} does not come to rest")
 
 
 def publish(instrumentation: str, tasks: int) -> None:
@@ -199,15 +201,12 @@ def main() -> int:
                 ]
                 for _ in range(options.turns):
                     turns.take(base, others)
-    print(f"{'us per task':26}" + "".join(f"{process:>10}" for process in PROCESSES))
-    for name in names:
-        shares = (1.0 if name == "none" else turns.added(name, process) for process in PROCESSES)
-        cells = (f"{min(turns.unit[process]) * share:10.1f}" for process, share in zip(PROCESSES, shares, strict=True))
-        print(f"{name:26}" + "".join(cells))
-    print("(the others above none)\n")
+    shares = [["of the same without instrumentation", *PROCESSES], ["none", "1.00", "1.00"]]
+    shares += [[name, *(f"{1 + turns.added(name, process):.2f}" for process in PROCESSES)] for name in names[1:]]
+    show(shares)
     found = results(turns, names[2:])
-    show(found)
-    write(options.json, found)
+    show_results(found)
+    write(options.json, found, shares)
     return 0
 
 
