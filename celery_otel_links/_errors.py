@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 logger = logging.getLogger("celery_otel_links")
 F = TypeVar("F", bound=Callable[..., Any])
 _failed: set[str] = set()
@@ -19,6 +21,8 @@ def guarded(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except SoftTimeLimitExceeded:  # Celery raises it into the task, wherever that is
+            raise
         except Exception:
             _log_once(function.__qualname__)
             return None
@@ -38,7 +42,7 @@ class contained:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> bool:
-        if kind is None or not issubclass(kind, Exception):
+        if kind is None or not issubclass(kind, Exception) or issubclass(kind, SoftTimeLimitExceeded):
             return False
         _log_once(self.what)
         return True

@@ -17,11 +17,11 @@ from opentelemetry import context as otel
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
-from celery_otel_links._config.options import MODES, Mode, mode_of
+from celery_otel_links._config.options import MODES, Config, Mode, mode_of
 from celery_otel_links._emit import attributes as _attributes
 from celery_otel_links._emit.spans import finish, type_name
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Shape
+from celery_otel_links._rules.canvas import Shape, header_ids_of_unlock
 from celery_otel_links._rules.claims import claims_of
 from celery_otel_links._rules.message import Outgoing, outgoing, route
 from celery_otel_links._rules.policy import Decision, beyond
@@ -29,7 +29,7 @@ from celery_otel_links._tracing.delivery import Run
 from celery_otel_links._tracing.plans import Plan
 from celery_otel_links._tracing.run import run_of
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import chord_store as _fan_in
+from celery_otel_links._wire import chord_store
 from celery_otel_links._wire import header as _wire
 from celery_otel_links._wire import w3c as _carrier
 
@@ -144,10 +144,20 @@ def before(
     _carrier.inject(headers, context, span_context, config.baggage)
     headers[_wire.HEADER] = _wire.encode(now, claims)
     if message.shape is Shape.CHORD_BODY and run is not None:
-        headers[_wire.HEADERS_HEADER] = _fan_in.gathered(app, run, message.body_of_group, config)
+        headers[_wire.HEADERS_HEADER] = _header_tasks(app, run, message.body_of_group, config)
     publishing.started = time.perf_counter()
     if outside:
         _end(telemetry, publishing, None)
+
+
+def _header_tasks(app: Celery, run: Run, group: str | None, config: Config) -> str:
+    """The header for the body that ``run``, the last header task or ``celery.chord_unlock``, is publishing."""
+    if run.headers is None:  # a body that is a group is published as several messages
+        contexts = chord_store.gather(app, group, header_ids_of_unlock(run.request), config.fan_in)
+        if not contexts and run.context is not None:
+            contexts = [run.context]
+        run.headers = _wire.encode_headers(contexts)
+    return run.headers
 
 
 def _end(telemetry: Telemetry, publishing: Publishing, error: BaseException | None) -> None:

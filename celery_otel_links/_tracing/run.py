@@ -15,7 +15,7 @@ from celery_otel_links._errors import contained
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._tracing.delivery import Run
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import chord_store as _fan_in
+from celery_otel_links._wire import chord_store
 
 _KEY = "_celery_otel_links_run"
 
@@ -38,7 +38,7 @@ def start(telemetry: Telemetry, task: Any, kwargs: Any) -> None:
         with contained("run_hook"):
             config.run_hook(span, request)
     if message.header_of is not None:
-        _fan_in.store(task.app, run, config)
+        chord_store.store(task.app, message.header_of, message.id, run.context, config.fan_in)
 
 
 def end(telemetry: Telemetry, task: Any, retval: Any, state: str | None) -> bool:
