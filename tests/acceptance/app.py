@@ -39,7 +39,7 @@ def say_ready(**_: object) -> None:
 
 
 # A busy machine may be slower than what a header task waits for the store; how long that is, one test says.
-store_threads.TIMEOUT = float(os.environ.get("OTEL_LINKS_TEST_PATIENCE", "10"))
+store_threads.TIMEOUT = float(os.environ.get("OTEL_LINKS_TEST_TIMEOUT", "10"))
 
 
 @task_prerun.connect(weak=False)  # the first receiver: before anybody has attached anything for this task
