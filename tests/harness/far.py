@@ -18,7 +18,6 @@ class FarServer:
         self._loop = asyncio.new_event_loop()
         self._listens = threading.Event()
         self._ended = asyncio.Event()
-        self._sinks: list[asyncio.StreamWriter] = []
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
 
     def start(self) -> None:
@@ -37,14 +36,18 @@ class FarServer:
         self._listens.set()
         await self._ended.wait()
         server.close()
-        for sink in self._sinks:
-            sink.close()  # its reader then comes to the end as well
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError), contextlib.closing(writer.transport):
             answers, requests = await asyncio.open_connection("127.0.0.1", self._target)
-            self._sinks += [requests, writer]
-            await asyncio.gather(self._forward(reader, requests, late=True), self._forward(answers, writer, late=False))
+            with contextlib.closing(requests.transport):
+                await asyncio.gather(
+                    self._forward(reader, requests, late=True), self._forward(answers, writer, late=False)
+                )
 
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, late: bool) -> None:
         due = 0.0
