@@ -1,220 +1,248 @@
-"""Publishing, on one screen: facts -> decision -> PRODUCER span -> headers, and its end, whatever happens.
+"""Publishing: facts -> decision -> PRODUCER span -> headers, and its end, whatever happens.
 
-``send_task`` is wrapped, because only there a publish that fails can be seen; the signals inside it do the work.
+``send_task`` is wrapped, because only there a publish that fails can be seen; the signal inside it does the work.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from celery import Celery
-from celery._state import get_current_app, get_current_task
+from celery._state import get_current_app
+from celery.utils import uuid
 from opentelemetry import context as otel
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
-from celery_otel_links._config.options import MODES, Config, Mode, mode_of
-from celery_otel_links._emit import attributes as _attributes
-from celery_otel_links._emit.spans import finish, type_name
-from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Shape, header_ids_of_unlock
-from celery_otel_links._rules.claims import claims_of
-from celery_otel_links._rules.message import Outgoing, outgoing, route
-from celery_otel_links._rules.policy import Decision, beyond
-from celery_otel_links._tracing.delivery import Run
-from celery_otel_links._tracing.plans import Plan
-from celery_otel_links._tracing.run import run_of
+from celery_otel_links._config.options import Config, Hook
+from celery_otel_links._emit.attributes import producer
+from celery_otel_links._emit.names import HANDOVER
+from celery_otel_links._emit.spans import finish
+from celery_otel_links._errors import PASSING, contained, log_once
+from celery_otel_links._rules.canvas import header_task_ids
+from celery_otel_links._rules.claims import Moment, claims_of
+from celery_otel_links._rules.facts import MODES, PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
+from celery_otel_links._rules.message import outgoing
+from celery_otel_links._rules.policy import beyond
+from celery_otel_links._rules.request import RECEIVED, SECOND
+from celery_otel_links._rules.texts import type_name
+from celery_otel_links._tracing.delivery import Attempt, current_attempt
+from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import chord_store
-from celery_otel_links._wire import header as _wire
-from celery_otel_links._wire import w3c as _carrier
+from celery_otel_links._tracing.under_way import Publishing, under_way
+from celery_otel_links._wire import chord_store, w3c
+from celery_otel_links._wire import header as wire
 
-_SPANS_COUNTED = 64
-
-
-class Publishing:
-    """One ``send_task`` under way."""
-
-    __slots__ = ("app", "plan", "span", "started", "task", "token")
-
-    def __init__(self, app: Celery, task: Any = None) -> None:
-        self.app = app
-        self.task = task
-        self.span: Span | None = None
-        self.token: Token[otel.Context] | None = None
-        self.started = 0.0
-
-    plan: Plan
+_PLACE_OF_ID = 5  # among the positional arguments of send_task
+# What stands in a request, and would be copied into the messages that its task publishes, such as a retry.
+_NOT_TO_BE_COPIED = (wire.HEADERS_HEADER, RECEIVED, SECOND)
 
 
-_under_way: ContextVar[Publishing | None] = ContextVar("celery_otel_links_publishing", default=None)
-_chosen: ContextVar[Mode | None] = ContextVar("celery_otel_links_chosen", default=None)
-_counts: ContextVar[dict[int, int] | None] = ContextVar("celery_otel_links_counts", default=None)
+class Case(NamedTuple):
+    """What is special about a message, besides its plan."""
+
+    facts: Outgoing
+    call: Mode | None
+    """The mode that the call asks for, or the block around it."""
+    active: SpanContext
+    delayed: bool
+    attempt: Attempt | None
+    """Of the task that publishes it."""
 
 
-@contextmanager
-def propagation(mode: Mode) -> Iterator[None]:
-    """Publish in ``mode`` (``"child"``, ``"link"`` or ``"none"``) whatever is published inside the ``with`` block.
+class Publisher:
+    """Receives what happens when this process publishes."""
 
-    The innermost block counts; the header ``otel-propagation`` of a single call outranks it.
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
 
-    Raises:
-        ConfigError: there is no such mode.
-    """
-    token = _chosen.set(mode_of(mode, "propagation()"))
-    try:
-        yield
-    finally:
-        _chosen.reset(token)
+    def send_task(self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
+        publishing, outer = Publishing(), under_way.get()
+        publishing.app, publishing.task = app, kwargs.get("task_type")
+        if len(args) > _PLACE_OF_ID:
+            publishing.id = args[_PLACE_OF_ID]
+        else:  # Celery would choose it, a moment later
+            publishing.id = kwargs["task_id"] = kwargs.get("task_id") or uuid()
+        if outer is not None:
+            publishing.asked = outer.asked
+        token = under_way.set(publishing)
+        error = None
+        try:
+            result = wrapped(*args, **kwargs)
+            if publishing.interrupted is not None:
+                raise publishing.interrupted
+            return result
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            under_way.reset(token)
+            if publishing.plan is not None:
+                self._end(publishing, publishing.plan, error)
+
+    def before_task_publish(
+        self,
+        *,
+        sender: str,
+        body: Any,
+        headers: dict[str, Any],
+        properties: dict[str, Any],
+        exchange: Any = None,
+        routing_key: Any = None,
+        declare: Any = None,
+        **_: Any,
+    ) -> None:
+        """Decide, start the PRODUCER span, make it current, write the headers."""
+        publishing = under_way.get()
+        try:
+            message = Message(sender, headers, body, properties, exchange, routing_key, declare)
+            if publishing is not None and publishing.app is not None and publishing.id == message.id:
+                publishing.id = None
+                self._before(publishing, publishing.app, message)
+            else:
+                self._before_unseen_end(publishing, message)
+        except PASSING as error:
+            if publishing is None:
+                raise
+            publishing.interrupted = error  # Celery swallows what a receiver raises
+        except Exception:
+            log_once("before_task_publish")
+
+    def _before_unseen_end(self, outer: Publishing | None, message: Message) -> None:
+        """Published without ``send_task``, perhaps by a receiver within one. Its end can't be seen, so it is now."""
+        publishing = Publishing()
+        if outer is not None:
+            publishing.asked = outer.asked
+        try:
+            self._before(publishing, get_current_app(), message)
+        finally:
+            publishing.started = None
+            if publishing.plan is not None:
+                self._end(publishing, publishing.plan, None)
+
+    def _before(self, publishing: Publishing, app: Celery, message: Message) -> None:
+        now, asked, headers = time.time(), publishing.asked, message.headers
+        config, plans = self._telemetry.settled(app)
+        attempt = current_attempt()
+        facts = outgoing(message, None if attempt is None else attempt.publisher, app)
+        plan = plans.to_publish(app, message, publishing.task)
+        context = otel.get_current()
+        active = get_current_span(context).get_span_context()
+        threshold = config.delay_threshold
+        delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
+        call = _asked_by_call(message) or asked.mode
+        stamp = self._decide(config, plan, Case(facts, call, active, delayed, attempt))
+        claims = stamp.claims
+        if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
+            moment = Moment(now, active, delayed, threshold, asked.captured)
+            predecessor = None if attempt is None else attempt.predecessor
+            claims = claims_of(facts, stamp.decision, predecessor, moment)
+        reserved = None
+        if not (plan.excluded or (len(context) > 1 and not is_instrumentation_enabled())):
+            publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
+            if not self._telemetry.spans.skips(active):
+                context, reserved = self._start(publishing, message, facts, claims, context)
+                if config.publish_hook is not None and publishing.span is not None:
+                    _call_hook(config.publish_hook, publishing.span, message)
+        span_context = active if publishing.span is None else publishing.span.get_span_context()
+        if facts.shape is Shape.RETRY:
+            w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
+        w3c.inject(headers, context, span_context, config.baggage)
+        for name in _NOT_TO_BE_COPIED:
+            if name in headers:
+                del headers[name]
+        if claims is stamp.claims or claims == stamp.claims:
+            headers[wire.HEADER] = wire.encode_plainly(now, stamp.text, reserved)
+        else:
+            headers[wire.HEADER] = wire.encode(now, claims._replace(reserved=reserved))
+        if facts.shape is Shape.CHORD_BODY and attempt is not None:
+            headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, config.fan_in)
+
+    def _decide(self, config: Config, plan: Plan, case: Case) -> Stamp:
+        facts, call, active, delayed, attempt = case
+        shape = facts.shape
+        if shape is not Shape.SINGLE:
+            inherited = attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None
+            decision = plan.decide(call=call, fan_out=shape is Shape.FAN_OUT, delayed=delayed, inherited=inherited)
+            return plan.stamp(decision)
+        _, span_id, _, _, _, valid = active  # its properties are Python calls
+        most = config.fan_out_threshold
+        looped = valid and most is not None and self._telemetry.published.with_one_more(span_id) > most
+        itself = attempt is not None and attempt.delivery.plan.route.name == plan.route.name
+        if call is None and not (delayed or looped or itself):
+            return plan.plain or plan.decide_plainly()
+        return plan.stamp(plan.decide(call=call, looped=looped, publishes_itself=itself, delayed=delayed))
+
+    def _start(
+        self, publishing: Publishing, message: Message, facts: Outgoing, claims: Claims, context: Context
+    ) -> tuple[Context, SpanContext | None]:
+        """Start the span and make it current. Returns its context, and the one that is reserved for the run span.
+
+        A sampler or processor that raises costs the span, and not the headers.
+        """
+        plan, stamp, spans, reserved = publishing.plan, publishing.stamp, self._telemetry.spans, None
+        assert plan is not None, "a span has a plan"
+        try:
+            attributes = producer(stamp.attributes, message, facts, self._telemetry.style.contrib_names)
+            if claims.captured is not None:
+                attributes[HANDOVER] = max(0.0, time.time() - claims.captured)
+            publishing.span = span = spans.producer(plan.span_name, context, attributes)
+            context = set_span_in_context(span, context)
+            publishing.token = otel.attach(context)
+            if stamp.decision.mode == "link" and plan.reserves(stamp.decision):
+                reserved = spans.reserve(span, claims.first)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("the start of a PRODUCER span")
+        return context, reserved
+
+    def _end(self, publishing: Publishing, plan: Plan, error: BaseException | None) -> None:
+        span, started = publishing.span, publishing.started
+        try:
+            if instruments := self._telemetry.metrics.active():
+                seconds = None if started is None else time.perf_counter() - started
+                failed = None if error is None else type_name(error)
+                context = None if span is None else span.get_span_context()
+                decision = publishing.stamp.decision
+                instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
+            if span is not None:
+                finish(span, state=None, error=error)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("the end of a publish")
+        finally:
+            if publishing.token is not None:
+                otel.detach(publishing.token)
 
 
-def send_task(
-    telemetry: Telemetry, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was.
-
-    Raises:
-        ConfigError: the configuration is read for the first time here, and wrong.
-    """
-    if telemetry.resolved is None:
-        telemetry.config(app)
-    publishing = Publishing(app, kwargs.get("task_type"))
-    token = _under_way.set(publishing)
-    try:
-        result = wrapped(*args, **kwargs)
-    except BaseException as error:
-        _end(telemetry, publishing, error)
-        raise
-    else:
-        _end(telemetry, publishing, None)
-        return result
-    finally:
-        _under_way.reset(token)
+def _call_hook(hook: Hook, span: Span, message: Message) -> None:
+    if span.is_recording():
+        with contained("publish_hook"):
+            hook(span, message)
 
 
-def before(
-    telemetry: Telemetry,
-    name: str,
-    headers: dict[str, Any],
-    body: Any,
-    properties: Mapping[str, Any],
-    exchange: Any,
-    routing_key: Any,
-    declare: Any,
-) -> None:
-    """``before_task_publish``: decide, start the PRODUCER span, make it current, write the headers."""
-    publishing = _under_way.get()
-    outside = publishing is None  # somebody publishes without send_task: nothing would end the span for sure
-    if publishing is None:
-        publishing = Publishing(get_current_app())
-    app, now = publishing.app, time.time()
-    config = telemetry.config(app)
-    task = get_current_task()
-    run = None if task is None else run_of(task.request)
-    message = outgoing(name, headers, body, properties, None if run is None else run.running(), app)
-    plans, key = telemetry.plans(app), (name, message.rule_name, exchange, routing_key)
-    plan = plans.get(key)
-    if plan is None:
-        where = route(message, exchange, routing_key, declare)
-        plan = telemetry.plan(app, key, "send", where, publishing.task)
-    context = otel.get_current()
-    active = get_current_span(context).get_span_context()
-    called = _called(headers, message.shape)
-    delayed = message.eta is not None and beyond(message.eta - now, config.delay_threshold)
-    decision = _decide(plan, message, called, delayed, active, run)
-    claims = claims_of(message, decision, run, active, now, delayed=delayed, threshold=config.delay_threshold)
-    span_context = active
-    if not plan.excluded and is_instrumentation_enabled():
-        publishing.plan = plan
-        publishing.span = span = telemetry.spans.producer(
-            plan.span_name, _attributes.Lazy(_attributes.producer, plan.attributes, message, decision)
-        )
-        context = set_span_in_context(span, context)
-        span_context = span.get_span_context()
-        if decision.mode == "link":
-            claims = _linked(telemetry, span, claims, plan.trust)
-        if config.publish_hook is not None and span.is_recording():
-            with contained("publish_hook"):
-                config.publish_hook(span, message)
-        publishing.token = None if outside else otel.attach(context)
-    _carrier.inject(headers, context, span_context, config.baggage)
-    headers[_wire.HEADER] = _wire.encode(now, claims)
-    if message.shape is Shape.CHORD_BODY and run is not None:
-        headers[_wire.HEADERS_HEADER] = _header_tasks(app, run, message.body_of_group, config)
-    publishing.started = time.perf_counter()
-    if outside:
-        _end(telemetry, publishing, None)
+def _asked_by_call(message: Message) -> Mode | None:
+    """The mode that the call names: ``apply_async(otel_propagation=...)``, or a header. It is taken off the message."""
+    asked = None
+    if wire.CALL_HEADER in message.headers:
+        asked = message.headers.pop(wire.CALL_HEADER)
+    if TASK_ATTRIBUTE in message.properties:
+        asked = message.properties.pop(TASK_ATTRIBUTE)
+    return asked if asked in MODES else None
 
 
-def _header_tasks(app: Celery, run: Run, group: str | None, config: Config) -> str:
-    """The header for the body that ``run``, the last header task or ``celery.chord_unlock``, is publishing."""
-    if run.headers is None:  # a body that is a group is published as several messages
-        contexts = chord_store.gather(app, group, header_ids_of_unlock(run.request), config.fan_in)
-        if not contexts and run.context is not None:
-            contexts = [run.context]
-        run.headers = _wire.encode_headers(contexts)
-    return run.headers
-
-
-def _end(telemetry: Telemetry, publishing: Publishing, error: BaseException | None) -> None:
-    span = publishing.span
-    if span is None:
-        return
-    publishing.span = None
-    with contained("recording the metrics of a publish"):
-        if instruments := telemetry.metrics.active():
-            # Outside of send_task nobody sees the end of it.
-            seconds = None if publishing.token is None else time.perf_counter() - publishing.started
-            error_type = None if error is None else type_name(error)
-            instruments.published(publishing.plan, seconds, error_type, span.get_span_context())
-    with contained("ending the span of a publish"):
-        finish(span, state=None, error=error)
-    if publishing.token is not None:
-        otel.detach(publishing.token)
-
-
-def _called(headers: dict[str, Any], shape: Shape) -> str | None:
-    """What the call says. Also rids a retry of the fields that Celery copied from the message it retries."""
-    called = headers.pop(_wire.CALL_HEADER, None) if _wire.CALL_HEADER in headers else None
-    if shape is not Shape.SINGLE or _wire.HEADER in headers:
-        for name in (_wire.HEADER, _wire.HEADERS_HEADER, _wire.RECEIVED):
-            headers.pop(name, None)
-    if shape is Shape.RETRY:
-        _carrier.drop(headers)
-    return called if isinstance(called, str) and called in MODES else _chosen.get()
-
-
-def _decide(
-    plan: Plan, message: Outgoing, called: str | None, delayed: bool, active: SpanContext, run: Run | None
-) -> Decision:
-    shape = message.shape
-    if shape is not Shape.SINGLE:
-        inherited = run.decision if run is not None and shape is Shape.RETRY else None
-        return plan.decide(called, fan_out=shape is Shape.FAN_OUT, delayed=delayed, inherited=inherited)
-    looped = active.is_valid and beyond(_count(active), plan.config.fan_out_threshold)
-    itself = run is not None and run.message.name == message.name
-    return plan.decide(called, looped=looped, publishes_itself=itself, delayed=delayed)
-
-
-def _linked(telemetry: Telemetry, span: Span, claims: _wire.Claims, trust: Mode | None) -> _wire.Claims:
-    """What only the PRODUCER span of a linked message can add; nothing is reserved where a worker would not use it."""
-    created = span.get_span_context()
-    return claims._replace(
-        origin=claims.origin or (created if created.is_valid else None),
-        reserved=telemetry.spans.reserve(span, claims.first) if trust in (None, "child") else None,
-    )
-
-
-def _count(active: SpanContext) -> int:
-    """How many messages the active span has published, with this one; remembered for the last few spans only."""
-    counts = _counts.get()
-    if counts is None:
-        _counts.set(counts := {})
-    count = counts[active.span_id] = counts.pop(active.span_id, 0) + 1
-    if len(counts) > _SPANS_COUNTED:
-        del counts[next(iter(counts))]
-    return count
+def _header_runs(app: Celery, attempt: Attempt, enabled: bool | None) -> str:
+    """What the body of a chord gets that ``attempt``, the last header task or ``celery.chord_unlock``, publishes."""
+    if attempt.header_runs is None:
+        request = attempt.delivery.request
+        contexts = chord_store.gather(app, request.group, header_task_ids(request), enabled)
+        if not contexts and attempt.context is not None:
+            contexts = [attempt.context]
+        attempt.header_runs = wire.encode_headers(contexts)
+    return attempt.header_runs

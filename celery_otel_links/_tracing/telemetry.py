@@ -1,62 +1,69 @@
-"""What the instrumentor holds while it is active: the configuration, the tracer and the instruments."""
+"""What the instrumentor holds while it is active: the configuration, the tracer, the instruments and the plans."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Hashable, Mapping
-from typing import Any
+import threading
+from collections.abc import Callable
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links._config.options import Config, ConfigError, mode_of
-from celery_otel_links._emit.attributes import Style
+from celery_otel_links._config.conventions import Style
+from celery_otel_links._config.modes import ConfigError
+from celery_otel_links._config.options import Config
 from celery_otel_links._emit.metrics import Metrics
+from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
-from celery_otel_links._rules.message import Route
-from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, finalized, make_plan
+from celery_otel_links._rules.policy import Policy, Settings
+from celery_otel_links._tracing.plans import Plans
 
 VERSION = "0.1.0"
-_MOST_PLANS = 4096
+_SPANS_COUNTED = 4096
 
 
 class Telemetry:
-    """Configuration, tracer and instruments of this process."""
+    """Configuration, tracer, instruments and plans of this process."""
 
     def __init__(
         self,
         *,
         app: Celery | None,
-        config: Config | Mapping[str, Any] | None,
+        config: Config | None,
+        read: Callable[[Celery], Config],
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
         self.app = app
-        self.style = Style.from_environment()
         self.spans = Spans(tracer_provider, VERSION)
-        self.metrics = Metrics(meter_provider, VERSION, predecessor=self.style.predecessor)
-        self._config = Config.from_mapping(config) if isinstance(config, Mapping) else config
-        self._planned: Celery | None = None
-        self._plans: weakref.WeakKeyDictionary[Celery, dict[Hashable, Plan]] = weakref.WeakKeyDictionary()
+        self.metrics = Metrics(meter_provider, VERSION)
+        self.published = PublishCounts()
+        self._given = config
+        self._read = read
+        self.style = Style()
+        """Which conventions are emitted, once the configuration is known."""
+        self._settled: tuple[Config, Plans] | None = None
 
     @property
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
-        return self._config
+        return self._given
 
-    def config(self, app: Celery) -> Config:
-        """The configuration, read when it is first needed: from the app of ``setup``, or the first that is seen.
+    def settled(self, app: Celery) -> tuple[Config, Plans]:
+        """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one.
 
         Raises:
             ConfigError: it is wrong, or a task of the app names a mode that there is not.
         """
-        if self._config is None:
-            app = self.app or app
-            config = read_config(app)
-            check_tasks(app)
-            self._config = config
-        return self._config
+        if self._settled is None:
+            config = self._given = self._given or self._read(self.app or app)
+            self.style = Style.of(config.contrib_names)
+            contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
+            self.metrics.histograms = contrib.union(config.histograms)
+            settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
+            plans = Plans(Policy(settings), config.exclude.first, config.trust.first, self.style)
+            self._settled = (config, plans)
+        return self._settled
 
     def join(self, app: Celery, config: Config | None) -> None:
         """Another ``setup`` in the same process.
@@ -64,51 +71,29 @@ class Telemetry:
         Raises:
             ConfigError: ``config`` is not what this process has already.
         """
-        current = self._config or (read_config(self.app) if self.app not in (None, app) else config)
+        current = self._given or (self._read(self.app) if self.app not in (None, app) else config)
         if config is not None and config != current:
             raise ConfigError(f"setup(): this process is traced with another configuration already: {current!r}")
         self.app = self.app or app
 
-    def plans(self, app: Celery) -> dict[Hashable, Plan]:
-        """The plans that there are for the messages of ``app``."""
-        if app is self._planned:
-            return self._plans[app]
-        plans = self._plans.get(app)
-        if plans is None:
-            plans = self._plans[app] = {}
-        self._planned = app
-        return plans
 
-    def plan(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any = None) -> Plan:
-        """A new plan for the messages that ``key`` stands for; ``task`` is theirs, if it is known."""
-        plans = self.plans(app)
-        if len(plans) >= _MOST_PLANS:
-            plans.clear()
-        plan = plans[key] = make_plan(app, operation, route, task, self.config(app), self.style)
-        return plan
+class PublishCounts:
+    """How many messages each span has published, whichever thread or task of the process they came from."""
 
+    def __init__(self) -> None:
+        self.forget()
+        forgets(self)
 
-def read_config(app: Celery) -> Config:
-    """The configuration in ``app.conf``, under the environment.
+    def forget(self) -> None:
+        """In a forked child, where a lock that another thread held would never be released."""
+        self._lock = threading.Lock()
+        self._counts: dict[int, int] = {}
 
-    Raises:
-        ConfigError: something in it is wrong.
-    """
-    for key in ("otel_links", "OTEL_LINKS"):  # upper case: set without a namespace
-        mapping = app.conf.get(key)
-        if mapping is not None:
-            return mapping if isinstance(mapping, Config) else Config.from_mapping(mapping, where=f"app.conf.{key}")
-    return Config.from_mapping()
-
-
-def check_tasks(app: Celery) -> None:
-    """Look at the propagation mode of every task that is registered so far.
-
-    Raises:
-        ConfigError: one is no mode.
-    """
-    if finalized(app):
-        for name, task in app.tasks.items():
-            mode = getattr(task, TASK_ATTRIBUTE, None)
-            if mode is not None:
-                mode_of(mode, f"task {name!r}: {TASK_ATTRIBUTE}")
+    def with_one_more(self, span_id: int) -> int:
+        """The number of messages that this span has published, with the one that it is publishing."""
+        with self._lock:
+            counts = self._counts
+            count = counts[span_id] = counts.pop(span_id, 0) + 1
+            if len(counts) > _SPANS_COUNTED:  # the one that has published nothing for longest
+                del counts[next(iter(counts))]
+            return count
