@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import celery
@@ -22,8 +23,15 @@ from celery_otel_links._tracing import publish as _publish
 from celery_otel_links._tracing import run as _run
 from celery_otel_links._tracing.telemetry import Telemetry, read_config
 from celery_otel_links._worker import startup as _start
-from celery_otel_links._worker.flush import Flusher
-from celery_otel_links._worker.main_process import MainProcess
+from celery_otel_links._worker.attempt_board import AttemptBoard
+from celery_otel_links._worker.child import Child
+from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
+from celery_otel_links._worker.lost_attempts import LostAttempts
+from celery_otel_links._worker.never_ran import NeverRan
+from celery_otel_links._worker.periodic_flush import PeriodicFlush
+from celery_otel_links._worker.receipts import Receipts
+from celery_otel_links._worker.report import report
+from celery_otel_links._worker.takeover import Takeover
 
 logger = logging.getLogger("celery_otel_links")
 
@@ -53,8 +61,15 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             tracer_provider=options.get("tracer_provider"),
             meter_provider=options.get("meter_provider"),
         )
-        self._main = MainProcess(self.telemetry)
-        self._flusher = Flusher(self.telemetry, self._main.settle)
+        self._board = AttemptBoard()
+        self._child = Child(self._board)
+        receipts, reported = Receipts(), partial(report, self.telemetry)
+        takeover = Takeover(self._board, reported)
+        self._lost = LostAttempts(self._board, receipts, takeover)
+        self._never_ran = NeverRan(receipts, reported)
+        self._periodic_flush = PeriodicFlush(self.telemetry)
+        self._child_flush = ChildFlush(self.telemetry)
+        self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
@@ -65,7 +80,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
-        self._flusher.remove()
+        self._exit_flush.remove()
         self._predecessor.release()
         self.telemetry = None
 
@@ -82,8 +97,11 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.task_revoked, self.task_revoked),
             (signals.task_rejected, self.task_rejected),
             (signals.task_unknown, self.task_unknown),
+            (signals.worker_process_init, self.worker_process_init),
             (signals.worker_shutting_down, self.worker_shutting_down),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
+            (signals.beat_init, self.beat_init),
+            (signals.beat_embedded_init, self.beat_embedded_init),
         )
 
     def _send_task(
@@ -97,7 +115,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
         if self.telemetry is not None:
-            _start.install(instance, self.telemetry)
+            _start.install(instance, self.telemetry, self._board)
 
     def before_task_publish(
         self,
@@ -120,12 +138,12 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             log_once("before_task_publish")
 
     @guarded
-    def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
-        self._main.received(request, sender.pool)
+    def task_received(self, *, request: Any, **_: Any) -> None:
+        self._lost.received(request)
 
     def task_prerun(self, *, task_id: str, task: Any, kwargs: Any = None, **_: Any) -> None:
         try:
-            self._main.began(task.request)
+            self._child.begin(task.request)
             _run.start(self._telemetry, task, task_id, kwargs)
         except PASSING:
             raise
@@ -134,9 +152,10 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
 
     def task_postrun(self, *, task_id: str, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
         try:
-            if _run.end(self._telemetry, task, task_id, retval, state):
-                self._main.ended(task.request)
-            self._flusher.after_task(state)
+            _run.end(self._telemetry, task, _run.Ending(task_id, retval, state), self._child.claim)
+            if state is None and self._child.runs_tasks:
+                self._child_flush.after_task()
+            self._periodic_flush.after_task()
         except PASSING:
             raise
         except Exception:
@@ -144,38 +163,52 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:
-        self._main.failed(task_id, exception)
+        self._lost.failed(task_id, exception)
 
     @guarded
     def task_retry(self, *, request: Any, reason: Any = None, **_: Any) -> None:
-        self._main.failed(request.id, getattr(reason, "exc", None))
+        self._lost.failed(request.id, getattr(reason, "exc", None))
 
     @guarded
     def task_revoked(
         self, *, request: Any, terminated: bool = False, signum: Any = None, expired: bool = False, **_: Any
     ) -> None:
-        self._main.revoked(request, terminated=terminated, signum=signum, expired=expired)
+        if not (terminated and self._lost.terminated(request, signum)):
+            self._never_ran.revoked(request, expired=expired)
 
     @guarded
     def task_rejected(self, *, sender: Any, message: Any, **_: Any) -> None:
-        self._main.rejected(sender.app, message)
+        self._never_ran.rejected(sender.app, message)
 
     @guarded
     def task_unknown(self, *, sender: Any, message: Any, name: str, **_: Any) -> None:
-        self._main.unknown(sender.app, message, name)
+        self._never_ran.unknown(sender.app, message, name)
 
     @guarded
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
-        self._flusher.install()
-        self._main.ready(sender)
+        self._exit_flush.install()
+        self._lost.watch(sender)
+        self._never_ran.watch(sender)
 
     @guarded
     def worker_shutting_down(self, **_: Any) -> None:
-        self._flusher.try_out()
+        self._exit_flush.begin()
+
+    @guarded
+    def worker_process_init(self, **_: Any) -> None:
+        self._child.started()
 
     @guarded
     def worker_process_shutdown(self, **_: Any) -> None:
-        self._flusher.leave()
+        self._child_flush.flush()
+
+    @guarded
+    def beat_init(self, **_: Any) -> None:
+        self._exit_flush.install()
+
+    @guarded
+    def beat_embedded_init(self, **_: Any) -> None:
+        self._child_flush.in_embedded_beat()
 
 
 def setup(

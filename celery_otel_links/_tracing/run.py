@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -14,6 +15,7 @@ from opentelemetry.trace import Span, set_span_in_context
 from celery_otel_links._emit.attributes import RETRY_REASON, consumer
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import contained
+from celery_otel_links._rules.canvas import Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._rules.texts import type_name
@@ -57,21 +59,27 @@ def start(telemetry: Telemetry, task: Any, task_id: str | None, kwargs: Any) -> 
         chord_store.store(app, facts.header_of, delivery.id, attempt.context, config.fan_in)
 
 
-def end(telemetry: Telemetry, task: Any, task_id: str | None, retval: Any, state: str | None) -> bool:
+class Ending(NamedTuple):
+    """What ``task_postrun`` says."""
+
+    task_id: str | None
+    retval: Any
+    state: str | None
+
+
+def end(telemetry: Telemetry, task: Any, ending: Ending, claim: Callable[[Request], bool]) -> None:
     """``task_postrun``: the outcome, the end of the span, and the context as it was before.
 
-    Returns whether nobody else has to make the span.
+    ``claim`` says whether this process reports the attempt, and not the main process of its pool.
     """
     attempt = running.get()
-    if attempt is None or attempt.task_id != task_id:
-        return False  # a signal that ends the process came before the attempt was there
+    if attempt is None or attempt.task_id != ending.task_id:
+        return  # a signal that ends the process came before the attempt was there
     try:
         delivery = attempt.delivery
-        if not attempt.started or delivery is None:
-            return True
-        result = outcome(state, retval, sys.exc_info()[1], task.throws)
-        if result.state == "TERMINATED" and _at_hard_limit(attempt, task):
-            return False  # the process has a tenth of a second to live; its main process makes the span
+        if not claim(task.request) or not attempt.started or delivery is None:
+            return
+        result = outcome(ending.state, ending.retval, sys.exc_info()[1], task.throws)
         span = attempt.span
         try:
             if instruments := telemetry.metrics.active():
@@ -86,7 +94,6 @@ def end(telemetry: Telemetry, task: Any, task_id: str | None, retval: Any, state
                 if result.reason is not None:
                     span.set_attribute(RETRY_REASON, result.reason)
                 finish(span, state=result.state, error=result.error)
-        return True
     finally:
         running.set(attempt.outer)
         if attempt.token is not None:
@@ -124,9 +131,3 @@ def report(telemetry: Telemetry, delivery: Delivery, state: str, error: BaseExce
         finish(span, state=state, error=error, end=end)
     if instruments := telemetry.metrics.active():
         instruments.unfinished(delivery.plan.task_labels, (state, None if error is None else type_name(error)))
-
-
-def _at_hard_limit(attempt: Attempt, task: Any) -> bool:
-    limits = getattr(task.request, "timelimit", None) or (None,)
-    limit = limits[0] or task.time_limit or task.app.conf.task_time_limit
-    return limit is not None and time.perf_counter() - attempt.started > limit - 0.1
