@@ -20,7 +20,7 @@ import tempfile
 from contextlib import suppress
 from enum import Enum
 
-VARIABLE = "CELERY_OTEL_LINKS_BOARD"
+VARIABLE = "_CELERY_OTEL_LINKS_BOARD"
 """Names the file of the board to processes that are spawned, and so inherit no memory."""
 
 PID, BEGUN, SINCE, CLAIMED, LEFT, TAKEN = range(6)
