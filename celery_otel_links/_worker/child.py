@@ -8,6 +8,7 @@ import time
 from celery_otel_links._rules.canvas import Request
 from celery_otel_links._rules.message import received_at
 from celery_otel_links._worker.attempt_board import BEGUN, CLAIMED, LEFT, PID, SINCE, TAKEN, AttemptBoard
+from celery_otel_links._worker.soft_limit import SoftLimit
 
 
 class Child:
@@ -16,6 +17,7 @@ class Child:
     def __init__(self, board: AttemptBoard) -> None:
         self._board = board
         self._slot: memoryview[float] | None = None
+        self._soft_limit: SoftLimit | None = None
 
     def started(self) -> None:
         """``worker_process_init``: from now on this process runs tasks."""
@@ -31,6 +33,9 @@ class Child:
         slot = self._slot
         if slot is None:
             return
+        if self._soft_limit is None:  # the first task: billiard installs its handler after ``worker_process_init``
+            self._soft_limit = SoftLimit()
+            self._soft_limit.install()
         delivery = received_at(request)
         if delivery is not None:
             slot[PID], slot[SINCE] = os.getpid(), time.time()
