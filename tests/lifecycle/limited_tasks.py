@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery
 
-from tests.lifecycle.tasks import PREFIX, task
+from tests.lifecycle.tasks import PREFIX, take, task
 
 
 def declare(app: Celery) -> None:
@@ -16,9 +15,7 @@ def declare(app: Celery) -> None:
 
     @task(app)
     def run_for(seconds: float, _: str = "") -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            time.sleep(0.01)
+        take(seconds)
 
     @task(app)
     def nothing() -> None:
@@ -34,9 +31,5 @@ def declare(app: Celery) -> None:
         except SoftTimeLimitExceeded:
             return "limited"
         return "not limited"
-
-    @task(app)
-    def flushing_threads() -> int:
-        return sum(thread.name == "otel-links-flush" for thread in threading.enumerate())
 
     app.finalize()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,10 @@ import celery_otel_links
 from tests.harness.recording import JsonLinesSpanExporter
 from tests.harness.workers import Settings
 from tests.lifecycle.limited_tasks import declare
-from tests.lifecycle.tasks import open_app
+from tests.lifecycle.tasks import open_app, take
 
 settings = Settings.of_environment()
 slow: dict[str, float] = json.loads(os.environ.get("OTEL_LINKS_TEST_LIFECYCLE", "{}"))
-
-
-def take_time(what: str) -> None:
-    """As long as the environment says; in a loop, as code does that waits for others."""
-    until = time.monotonic() + slow.get(what, 0.0)
-    while time.monotonic() < until:
-        time.sleep(0.01)
 
 
 class SlowExporter(JsonLinesSpanExporter):
@@ -40,7 +32,7 @@ class SlowExporter(JsonLinesSpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = super().export(spans)
-        take_time("export")
+        take(slow.get("export", 0.0))
         return result
 
 
@@ -48,19 +40,19 @@ class SlowProcessor(SpanProcessor):
     """Waits when a span starts, and when it ends."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        take_time(f"on_start {span.kind.name}")
+        take(slow.get(f"on_start {span.kind.name}", 0.0))
 
     def on_end(self, span: ReadableSpan) -> None:
-        take_time(f"on_end {span.kind.name}")
+        take(slow.get(f"on_end {span.kind.name}", 0.0))
 
 
 def run_hook(*_: Any) -> None:
-    take_time("run_hook")
+    take(slow.get("run_hook", 0.0))
 
 
 @task_prerun.connect(weak=False)
 def before_ours(**_: object) -> None:
-    take_time("receiver")
+    take(slow.get("receiver", 0.0))
 
 
 @worker_ready.connect(weak=False)
