@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from celery import chord
 
 from tests.harness.waiting import until
@@ -12,7 +13,8 @@ def headers(story, count):
 
 
 def test_forty_headers(story):
-    story.run(
+  @pytest.mark.slow
+  story.run(
         chord(headers(story, 40), story.shop.sums.s()),
         """
         request

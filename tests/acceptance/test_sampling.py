@@ -73,7 +73,8 @@ def whole(story, played, runs):
         spans = [span for span in story.stage.spans.spans() if span.kind == "CONSUMER"]
         return Counter(span.message_id for span in spans if span.message_id in known)
 
-    until(lambda: seen() == wanted, what=lambda: f"{wanted.total()} run spans; there are {seen().total()}", steady=0.3)
+  @pytest.mark.slow
+  until(lambda: seen() == wanted, what=lambda: f"{wanted.total()} run spans; there are {seen().total()}", steady=0.3)
     return sum(was_sampled for was_sampled, _ in played)
 
 
