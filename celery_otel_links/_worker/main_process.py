@@ -20,8 +20,9 @@ from celery import Celery
 from celery.exceptions import NotRegistered, Reject
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import RECEIVED, incoming, unstarted
+from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.message import incoming
+from celery_otel_links._rules.request import RECEIVED, unstarted
 from celery_otel_links._tracing.delivery import deliver
 from celery_otel_links._tracing.run import report
 from celery_otel_links._tracing.telemetry import Telemetry
@@ -217,10 +218,10 @@ class MainProcess:
         now = time.time()
         begun = now if start is None else start
         task = None if marked is None else marked.task
-        plans = self._telemetry.plans(app)
+        config, plans = self._telemetry.settled(app)
         plan = plans.to_run(app, task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
         facts = incoming(request, name, app)
-        delivery = deliver(plans, plan, facts, request, begun, self._telemetry.spans.most_links)
+        delivery = deliver(config, plan, facts, request, begun, self._telemetry.spans.most_links)
         if pid is not None:  # the same message runs again, and will take what is reserved
             delivery = delivery._replace(relation=delivery.relation._replace(reserved=None))
         report(self._telemetry, delivery, state, error, now)

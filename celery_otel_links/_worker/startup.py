@@ -6,8 +6,10 @@ from typing import Any
 
 from celery import bootsteps
 
-from celery_otel_links._tracing.telemetry import Telemetry, check_tasks
-from celery_otel_links._worker.main_process import PREFORK
+from celery_otel_links._config.sources import check_tasks
+from celery_otel_links._tracing.telemetry import Telemetry
+
+PREFORK = "celery.concurrency.prefork"
 
 
 def install(worker: Any, telemetry: Telemetry) -> None:
@@ -21,7 +23,7 @@ def install(worker: Any, telemetry: Telemetry) -> None:
 
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
-            telemetry.config(parent.app)
+            telemetry.settled(parent.app)
             check_tasks(parent.app)
             if getattr(parent.pool_cls, "__module__", None) == PREFORK:
                 telemetry.metrics.only_count()

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links import Config
-from celery_otel_links._rules.message import unstarted
+from celery_otel_links._rules.request import unstarted
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import header as _wire
 from celery_otel_links._worker.main_process import MainProcess
