@@ -13,8 +13,7 @@ def headers(story, count):
 
 
 def test_forty_headers(story):
-  @pytest.mark.slow
-  story.run(
+    story.run(
         chord(headers(story, 40), story.shop.sums.s()),
         """
         request
@@ -28,6 +27,7 @@ def test_forty_headers(story):
     )
 
 
+@pytest.mark.slow
 def test_of_three_hundred_headers_128_are_linked_and_the_others_counted(story):
     with story.request():
         story.follow(chord(headers(story, 300), story.shop.sums.s()).apply_async())

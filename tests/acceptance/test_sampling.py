@@ -73,11 +73,11 @@ def whole(story, played, runs):
         spans = [span for span in story.stage.spans.spans() if span.kind == "CONSUMER"]
         return Counter(span.message_id for span in spans if span.message_id in known)
 
-  @pytest.mark.slow
-  until(lambda: seen() == wanted, what=lambda: f"{wanted.total()} run spans; there are {seen().total()}", steady=0.3)
+    until(lambda: seen() == wanted, what=lambda: f"{wanted.total()} run spans; there are {seen().total()}", steady=0.3)
     return sum(was_sampled for was_sampled, _ in played)
 
 
+@pytest.mark.slow
 def test_of_a_thousand_requests_with_a_group_of_five_each_a_tenth_is_whole_and_the_others_are_nothing(sampling):
     story = sampling(0.1)
     played = play(story, lambda shop: group(shop.add.s(number, number) for number in range(5)), 1000)
