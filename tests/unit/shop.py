@@ -39,9 +39,7 @@ class Shop:
         self.app.set_current()
         self.sent: list[tuple[str, dict[str, Any], Any]] = []
         self.instrumentor = CeleryLinksInstrumentor()
-        self.instrumentor.instrument(
-            app=self.app, config=config, tracer_provider=self.provider, meter_provider=meters
-        )
+        self.instrumentor.instrument(app=self.app, config=config, tracer_provider=self.provider, meter_provider=meters)
         signals.after_task_publish.connect(self._note, weak=False)
 
     def close(self) -> None:
