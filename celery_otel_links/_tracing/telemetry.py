@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from typing import Any
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
@@ -68,6 +70,20 @@ class Telemetry:
         """Contrib was told to link: what was planned without that is planned anew."""
         self.configuration.link_by_default()
         self._settled = None
+
+    @property
+    def flush_timeout(self) -> float:
+        """Seconds that a process which ends may spend on exporting what it still holds."""
+        return (self.resolved or Config()).flush_timeout
+
+    def providers(self) -> list[Any]:
+        """The providers of spans, metrics and logs, by now."""
+        providers: list[Any] = [self.spans.provider(), self.metrics.provider()]
+        with suppress(ImportError):  # an API without logs
+            from opentelemetry._logs import get_logger_provider
+
+            providers.append(get_logger_provider())
+        return providers
 
 
 class PublishCounts:

@@ -133,3 +133,17 @@ print(headers[-1])
     ended = python(START + code)
     assert "'celery-otel-links'" in ended.out
     assert "already instrumented" not in ended.err
+
+
+def test_an_eager_task_that_finds_out_that_nothing_is_to_be_done_leaves_nothing_behind():
+    code = """
+from opentelemetry import context
+app.conf.otel_links = {"enabled": False}
+CeleryLinksInstrumentor().instrument()
+@app.task(name="shop.add")
+def add():
+    return dict(context.get_current())
+print(add.apply().get(), dict(context.get_current()), untouched())
+"""
+    ended = python(START + code)
+    assert (ended.out, ended.err) == ("{} {} True\n", "")
