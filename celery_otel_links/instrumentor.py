@@ -16,12 +16,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.options import Config, ConfigError
+from celery_otel_links._config.sources import config_of, read_config
 from celery_otel_links._contrib import Predecessor
-from celery_otel_links._errors import PASSING, guarded, log_once
-from celery_otel_links._rules.message import Message
-from celery_otel_links._tracing import publish as _publish
-from celery_otel_links._tracing import run as _run
-from celery_otel_links._tracing.telemetry import Telemetry, read_config
+from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.handover import OnCommit
+from celery_otel_links._tracing.publish import Publisher
+from celery_otel_links._tracing.run import Runner
+from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
@@ -55,22 +56,25 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if unknown:
             allowed = "app, config, tracer_provider, meter_provider"
             raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
+        given = options.get("config")
         self.telemetry = self._telemetry = Telemetry(
             app=options.get("app"),
-            config=options.get("config"),
+            config=Config.from_mapping(given) if isinstance(given, Mapping) else given,
+            read=config_of,
             tracer_provider=options.get("tracer_provider"),
             meter_provider=options.get("meter_provider"),
         )
-        self._board = AttemptBoard()
-        self._child = Child(self._board)
-        receipts, reported = Receipts(), partial(report, self.telemetry)
-        takeover = Takeover(self._board, reported)
-        self._lost = LostAttempts(self._board, receipts, takeover)
+        self._board, receipts, reported = AttemptBoard(), Receipts(), partial(report, self.telemetry)
+        self._takeover = Takeover(self._board, reported)
+        self._lost = LostAttempts(self._board, receipts, self._takeover)
         self._never_ran = NeverRan(receipts, reported)
-        self._periodic_flush = PeriodicFlush(self.telemetry)
         self._child_flush = ChildFlush(self.telemetry)
-        self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
-        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        self._exit_flush = ExitFlush(self.telemetry, self._takeover.settle)
+        self._child = Child(self._board, self._child_flush, PeriodicFlush(self.telemetry))
+        self._publisher = Publisher(self.telemetry)
+        self._runner = Runner(self.telemetry, self._child)
+        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
+        self._on_commit = OnCommit()
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
         self._predecessor = Predecessor()
@@ -80,6 +84,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
+        self._on_commit.release()
         self._exit_flush.remove()
         self._predecessor.release()
         self.telemetry = None
@@ -88,28 +93,20 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         return (
             (signals.celeryd_init, self.celeryd_init),
             (signals.worker_ready, self.worker_ready),
-            (signals.before_task_publish, self.before_task_publish),
+            (signals.before_task_publish, self._publisher.before_task_publish),
             (signals.task_received, self.task_received),
-            (signals.task_prerun, self.task_prerun),
-            (signals.task_postrun, self.task_postrun),
+            (signals.task_prerun, self._runner.task_prerun),
+            (signals.task_postrun, self._runner.task_postrun),
             (signals.task_failure, self.task_failure),
             (signals.task_retry, self.task_retry),
             (signals.task_revoked, self.task_revoked),
             (signals.task_rejected, self.task_rejected),
             (signals.task_unknown, self.task_unknown),
-            (signals.worker_process_init, self.worker_process_init),
             (signals.worker_shutting_down, self.worker_shutting_down),
+            (signals.worker_process_init, self.worker_process_init),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
             (signals.beat_init, self.beat_init),
             (signals.beat_embedded_init, self.beat_embedded_init),
-        )
-
-    def _send_task(
-        self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        telemetry = self.telemetry
-        return (
-            wrapped(*args, **kwargs) if telemetry is None else _publish.send_task(telemetry, wrapped, app, args, kwargs)
         )
 
     @guarded
@@ -117,49 +114,9 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if self.telemetry is not None:
             _start.install(instance, self.telemetry, self._board)
 
-    def before_task_publish(
-        self,
-        *,
-        sender: str,
-        body: Any,
-        headers: dict[str, Any],
-        properties: dict[str, Any],
-        exchange: Any = None,
-        routing_key: Any = None,
-        declare: Any = None,
-        **_: Any,
-    ) -> None:
-        try:
-            message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            _publish.before(self._telemetry, message)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("before_task_publish")
-
     @guarded
     def task_received(self, *, request: Any, **_: Any) -> None:
         self._lost.received(request)
-
-    def task_prerun(self, *, task_id: str, task: Any, kwargs: Any = None, **_: Any) -> None:
-        try:
-            self._child.begin(task.request)
-            _run.start(self._telemetry, task, task_id, kwargs)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_prerun")
-
-    def task_postrun(self, *, task_id: str, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
-        try:
-            _run.end(self._telemetry, task, _run.Ending(task_id, retval, state), self._child.claim)
-            if state is None and self._child.runs_tasks:
-                self._child_flush.after_task()
-            self._periodic_flush.after_task()
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_postrun")
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:

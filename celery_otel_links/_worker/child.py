@@ -1,32 +1,31 @@
-"""A process of a pool: what it writes on the attempt board, for its main process to read."""
+"""The process in which tasks run: what it writes on the attempt board, if it is one of a pool, and when it flushes."""
 
 from __future__ import annotations
 
 import os
 import time
 
-from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import received_at
+from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.request import received_at
 from celery_otel_links._worker.attempt_board import BEGUN, CLAIMED, LEFT, PID, SINCE, TAKEN, AttemptBoard
+from celery_otel_links._worker.last_flush import ChildFlush
+from celery_otel_links._worker.periodic_flush import PeriodicFlush
 from celery_otel_links._worker.soft_limit import SoftLimit
 
 
 class Child:
-    """This process, if it is one that a worker's main process has started to run tasks."""
+    """This process; in all pools but prefork it is the main process as well, and alone reports what it runs."""
 
-    def __init__(self, board: AttemptBoard) -> None:
+    def __init__(self, board: AttemptBoard, last_flush: ChildFlush, periodic_flush: PeriodicFlush) -> None:
         self._board = board
+        self._last_flush = last_flush
+        self._periodic_flush = periodic_flush
         self._slot: memoryview[float] | None = None
         self._soft_limit: SoftLimit | None = None
 
     def started(self) -> None:
         """``worker_process_init``: from now on this process runs tasks."""
         self._slot = self._board.slot()
-
-    @property
-    def runs_tasks(self) -> bool:
-        """Whether this process is one of a pool."""
-        return self._slot is not None
 
     def begin(self, request: Request) -> None:
         """``task_prerun``: an attempt begins, and its process may not live to end it."""
@@ -55,3 +54,9 @@ class Child:
             return True
         slot[LEFT] = delivery
         return False
+
+    def after_task(self, state: str | None) -> None:
+        """``task_postrun``, when the span has ended."""
+        if state is None and self._slot is not None:
+            self._last_flush.after_task()
+        self._periodic_flush.after_task()

@@ -6,7 +6,7 @@ import time
 import weakref
 from typing import Any
 
-from celery_otel_links._rules.message import RECEIVED, SECOND
+from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._wire import header as wire
 
 _MOST_REMEMBERED = 10_000

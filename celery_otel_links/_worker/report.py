@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 
-from celery_otel_links._rules.canvas import Request
+from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._tracing import run
 from celery_otel_links._tracing.delivery import deliver
@@ -37,8 +37,8 @@ def report(telemetry: Telemetry, attempt: LostAttempt) -> None:
         return
     fields = vars(request)
     name = attempt.name or str(fields.get("task") or "unknown")
-    plans = telemetry.plans(app)
+    config, plans = telemetry.settled(app)
     plan = plans.to_run(app, attempt.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
     start = now if attempt.start is None else attempt.start
-    delivery = deliver(plans, plan, incoming(request, name, app), request, start, telemetry.spans.most_links)
+    delivery = deliver(config, plan, incoming(request, name, app), request, start, telemetry.spans.most_links)
     run.report(telemetry, delivery, attempt.state, attempt.error, now)

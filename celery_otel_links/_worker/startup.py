@@ -8,7 +8,8 @@ from typing import Any
 import billiard
 from celery import bootsteps
 
-from celery_otel_links._tracing.telemetry import Telemetry, check_tasks
+from celery_otel_links._config.sources import check_tasks
+from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard
 
 _PREFORK = "celery.concurrency.prefork"
@@ -25,7 +26,7 @@ def install(worker: Any, telemetry: Telemetry, board: AttemptBoard) -> None:
 
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
-            telemetry.config(parent.app)
+            telemetry.settled(parent.app)
             check_tasks(parent.app)
             os.environ.pop(VARIABLE, None)  # of a worker whose task has started this one
             if _has_processes(parent.pool_cls):

@@ -20,7 +20,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links import Config
-from celery_otel_links._rules.message import unstarted
+from celery_otel_links._config.sources import config_of
+from celery_otel_links._rules.request import unstarted
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import header as wire
 from celery_otel_links._worker.attempt_board import AttemptBoard
@@ -68,7 +69,7 @@ def pool(board, exporter):
     """A pool whose main process looks for lost attempts; `given` are the jobs that it gives to the next process."""
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    telemetry = Telemetry(app=None, config=Config(), tracer_provider=provider, meter_provider=None)
+    telemetry = Telemetry(app=None, config=Config(), read=config_of, tracer_provider=provider, meter_provider=None)
     lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
     given = []
     pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)
@@ -87,7 +88,7 @@ def process(board, *does):
     """A process of the pool that does this with the board, and is gone."""
     pid = os.fork()
     if pid == 0:
-        child = Child(board)
+        child = Child(board, None, None)
         child.started()
         for one in does:
             one(child)
