@@ -14,7 +14,7 @@ from celery import Celery
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
-from celery_otel_links._emit import instruments as _instruments
+from celery_otel_links._emit.metric_names import COUNTERS, HISTOGRAMS
 from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links._tracing.telemetry import read_config
 from celery_otel_links.sampling import linked_traceidratio
@@ -79,7 +79,7 @@ def test_the_environment_of_the_page_on_sampling():
 
 
 @pytest.mark.parametrize(
-    ("queue", "expected"), [("public", "link"), ("public-eu", "link"), ("legacy", "none"), ("orders", None)]
+    ("queue", "expected"), [("public", "link"), ("public-eu", "link"), ("legacy", "none"), ("orders", "child")]
 )
 def test_the_configuration_of_the_page_on_trust(shown, queue, expected):
     config = read_config(shown("trust.md")["app"])
@@ -124,10 +124,16 @@ def test_every_rule_stands_in_its_rank_on_the_page_on_configuration():
 
 
 def test_every_instrument_stands_on_the_page_on_what_is_emitted():
-    told = set()
-    for first, *_ in rows("instrumentation.md", "instrument"):
+    told = {}
+    for first, kind, attributes, default in rows("instrumentation.md", "instrument"):
         names = re.findall("`(.*?)`", first)
         family = names[0].rpartition(".")[0]
-        told |= {family + name if name.startswith(".") else name for name in names}
-    made = {*_instruments._HISTOGRAMS, *_instruments._COUNTERS, _instruments._RUNTIME}
-    assert told == made
+        for name in names:
+            told[family + name if name.startswith(".") else name] = (kind, re.findall("`(.*?)`", attributes), default)
+    assert set(told) == {*HISTOGRAMS, *COUNTERS}
+    for name, (kind, attributes, default) in told.items():
+        assert kind == ("histogram" if name in HISTOGRAMS else "counter")
+        assert default == ("on" if name in {*COUNTERS, *Config().histograms} else "by name")
+        if name.startswith("celery."):
+            common = ("celery.task_name", "messaging.destination.name")
+            assert (*common, *attributes) == {**HISTOGRAMS, **COUNTERS}[name].attributes
