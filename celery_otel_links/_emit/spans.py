@@ -10,11 +10,11 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
-from celery_otel_links._emit.attributes import ERROR_TYPE, STATE, Attributes
+from celery_otel_links._emit.attributes import Attributes
+from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, STATE
 from celery_otel_links._emit.reserved_ids import choose, generator_of, start_as
-from celery_otel_links._rules.relation import LINK_KIND, Relation
+from celery_otel_links._rules.facts import MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
-from celery_otel_links._wire.header import MAX_LINKS
 
 SCOPE = "celery_otel_links"
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"

@@ -14,8 +14,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_c
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import header
+from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.request import header
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""

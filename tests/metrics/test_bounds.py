@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links._emit.instruments import MOST_SERIES, OVERFLOW, Instruments, Series
-from celery_otel_links._emit.metric_names import COUNTERS, HISTOGRAMS
+from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._rules.latency import Latency
 from celery_otel_links._rules.policy import Decision
 from celery_otel_links._rules.texts import LONGEST_NAME

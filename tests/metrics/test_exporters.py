@@ -15,7 +15,7 @@ from opentelemetry.metrics import Meter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_otel_links._emit.metric_names import COUNTERS, HISTOGRAMS, KIND, WAITING
+from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS, KIND, WAITING
 from tests.harness.servers import free_port
 from tests.harness.waiting import until
 

@@ -7,7 +7,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from celery_otel_links import CeleryLinksInstrumentor, Config
-from celery_otel_links._emit.metric_names import HISTOGRAMS
+from celery_otel_links._emit.names import HISTOGRAMS
 from tests.acceptance.shop import open_shop
 from tests.harness.metering import points
 from tests.metrics import told

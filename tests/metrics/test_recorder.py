@@ -24,8 +24,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace import TracerProvider
 
 from celery_otel_links._emit import recorder as _recorder
-from celery_otel_links._emit.metric_names import HISTOGRAMS
 from celery_otel_links._emit.metrics import Metrics
+from celery_otel_links._emit.names import HISTOGRAMS
 from celery_otel_links._emit.recorder import Recorder
 from celery_otel_links._rules.latency import Latency
 from tests.harness.metering import points
@@ -128,7 +128,7 @@ def test_a_measurement_that_cannot_be_recorded_costs_only_itself(caplog):
         recorder.drain()
     assert seen == [1, 3]
     assert [record.message for record in caplog.records] == [
-        "recording a measurement failed; the task goes on without it (said once)"
+        "recording a measurement failed; it is left out (said once)"
     ]
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 
-from celery_otel_links._rules.canvas import Shape
 from celery_otel_links._rules.claims import Moment, Predecessor, claims_of
-from celery_otel_links._rules.message import PLAIN_OUT, Outgoing
-from celery_otel_links._rules.policy import Decision
-from celery_otel_links._wire.header import NOTHING, ROOT, Chord, Claims
+from celery_otel_links._rules.facts import NOTHING, PLAIN_OUT, ROOT, Chord, Claims, Decision, Outgoing, Shape
 
 
 def context(trace, span):
