@@ -12,8 +12,8 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links._emit.instruments import MOST_SERIES, OVERFLOW, Instruments, Series
 from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
+from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.policy import Decision
 from celery_otel_links._rules.texts import LONGEST_NAME
 from tests.harness.metering import points
 

@@ -13,7 +13,7 @@ from opentelemetry import baggage, trace
 from opentelemetry import context as otel
 
 from celery_otel_links import ConfigError, attach, capture, propagation
-from celery_otel_links._tracing.publish import under_way
+from celery_otel_links._tracing.under_way import under_way
 from celery_otel_links._wire.header import HEADER, decode
 
 
