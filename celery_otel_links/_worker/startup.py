@@ -8,7 +8,6 @@ from typing import Any
 import billiard
 from celery import bootsteps
 
-from celery_otel_links._config.sources import check_tasks
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard
 
@@ -26,17 +25,17 @@ def install(worker: Any, telemetry: Telemetry, board: AttemptBoard) -> None:
 
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
+            telemetry.configuration.checked(parent.app)
             telemetry.settled(parent.app)
-            check_tasks(parent.app)
             os.environ.pop(VARIABLE, None)  # of a worker whose task has started this one
-            if _has_processes(parent.pool_cls):
+            if has_processes(parent.pool_cls):
                 telemetry.metrics.only_count()
                 board.share(forked=_forks(parent))
 
     worker.app.steps["worker"].add(CheckConfiguration)
 
 
-def _has_processes(pool: Any) -> bool:
+def has_processes(pool: Any) -> bool:
     """Whether tasks run in processes of their own: in Celery's prefork pool, or in a class that is made of it."""
     return any(base.__module__ == _PREFORK for base in getattr(pool, "__mro__", ()))
 
