@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
 from celery_otel_links._config.sources import Configuration
-from celery_otel_links._emit import instruments as _instruments
+from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links.sampling import linked_traceidratio
 
@@ -123,10 +123,14 @@ def test_every_rule_stands_in_its_rank_on_the_page_on_configuration():
 
 
 def test_every_instrument_stands_on_the_page_on_what_is_emitted():
-    told = set()
-    for first, *_ in rows("instrumentation.md", "instrument"):
+    told = {}
+    for first, kind, _, default in rows("instrumentation.md", "instrument"):
         names = re.findall("`(.*?)`", first)
         family = names[0].rpartition(".")[0]
-        told |= {family + name if name.startswith(".") else name for name in names}
-    made = {*_instruments._HISTOGRAMS, *_instruments._COUNTERS, _instruments._RUNTIME}
-    assert told == made
+        for name in names:
+            told[family + name if name.startswith(".") else name] = (kind.split()[0], default == "on")
+    on = {*COUNTERS, *Config().histograms}
+    assert told == {
+        **{name: ("histogram", name in on) for name in HISTOGRAMS},
+        **dict.fromkeys(COUNTERS, ("counter", True)),
+    }
