@@ -75,7 +75,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._runner = Runner(self.telemetry, begin=self._child.begin, claim=self._child.claim, ended=self._task_ended)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
         self._on_commit = OnCommit()
-        self._announcements = Announcements(self.telemetry)
+        self._announcements = Announcements(self.telemetry, _start.has_processes)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
         self._contrib = Contrib(self.telemetry.link_by_default)
