@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
@@ -13,7 +13,6 @@ from opentelemetry.trace import TracerProvider
 from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
-from celery_otel_links._config.sources import Configuration
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
@@ -22,6 +21,27 @@ from celery_otel_links._tracing.plans import Plans
 from celery_otel_links._version import __version__
 
 _SPANS_COUNTED = 4096
+
+
+class Configuration(Protocol):
+    """Where the configuration of this process is read."""
+
+    app: Celery | None
+    """The app of ``setup``."""
+    resolved: Config | None
+    """The configuration, unless nobody needed it yet."""
+
+    def of(self, app: Celery) -> Config:
+        """The configuration, read when it is first needed."""
+
+    def checked(self, app: Celery | None) -> object:
+        """Look at it while nothing runs yet. Raises ConfigError where something is wrong."""
+
+    def join(self, app: Celery, given: Any) -> None:
+        """Another ``setup`` in the same process. Raises ConfigError where it wants another configuration."""
+
+    def link_by_default(self) -> None:
+        """``default`` is ``link``, unless somebody says what it is."""
 
 
 class Telemetry:
