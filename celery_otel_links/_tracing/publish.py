@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
+from celery_otel_links._config.notices import mode_of_call
 from celery_otel_links._config.options import Config, Hook
 from celery_otel_links._emit.attributes import producer
 from celery_otel_links._emit.names import HANDOVER
@@ -24,7 +25,7 @@ from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
-from celery_otel_links._rules.facts import MODES, PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
+from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
 from celery_otel_links._rules.message import outgoing
 from celery_otel_links._rules.policy import beyond
 from celery_otel_links._rules.request import RECEIVED, SECOND
@@ -56,11 +57,15 @@ class Case(NamedTuple):
 class Publisher:
     """Receives what happens when this process publishes."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, enabled: Callable[[Celery], bool]) -> None:
+        """``enabled`` is asked with the first message: until then the configuration may not be known."""
         self._telemetry = telemetry
+        self._enabled = enabled
 
     def send_task(self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
+        if not (self._telemetry.is_settled or self._enabled(app)):
+            return wrapped(*args, **kwargs)
         publishing, outer = Publishing(), under_way.get()
         publishing.app, publishing.task = app, kwargs.get("task_type")
         if len(args) > _PLACE_OF_ID:
@@ -230,10 +235,9 @@ def _call_hook(hook: Hook, span: Span, message: Message) -> None:
 
 
 def _asked_by_call(message: Message) -> Mode | None:
-    """The mode that the call names: ``apply_async(otel_propagation=...)``, or a header. It is taken off the message."""
+    """The mode that the call asks for, by ``otel_propagation=`` or a header. It is taken off the message."""
     asked = message.headers.pop(wire.CALL_HEADER, None)
-    asked = message.properties.pop(TASK_ATTRIBUTE, asked)
-    return asked if asked in MODES else None
+    return mode_of_call(message.properties.pop(TASK_ATTRIBUTE, asked), message.name)
 
 
 def _header_runs(app: Celery, attempt: Attempt, enabled: bool | None) -> str:

@@ -23,7 +23,7 @@ from celery_otel_links._config.options import Config
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._version import __version__
-from celery_otel_links._worker.startup import has_processes
+from celery_otel_links._worker.attempt_board import has_processes
 
 
 class Announcements:
