@@ -128,6 +128,7 @@ def test_a_store_that_refuses_costs_the_links_but_the_one_to_the_last_header(sto
     story.run(two_headers(story), FOREST)
 
 
+@pytest.mark.clock  # the store is spoilt between the two header tasks
 def test_a_store_that_answers_garbage_costs_the_links_but_the_one_to_the_last_header(story_of, other_valkey):
     story = story_of(backend=other_valkey)
     canvas = two_headers(story)
