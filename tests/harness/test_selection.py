@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.selection import DEFAULT, Selection
+from tests.harness.selection import Selection
 
 
 class Item:
