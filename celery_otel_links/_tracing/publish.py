@@ -134,7 +134,9 @@ class Publisher:
         active = get_current_span(context).get_span_context()
         threshold = config.delay_threshold
         delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
-        call = _asked_by_call(message) or asked.mode
+        call = asked.mode
+        if wire.CALL_HEADER in headers or TASK_ATTRIBUTE in message.properties:
+            call = _asked_by_call(message) or call
         stamp = self._decide(config, plan, Case(facts, call, active, delayed, attempt))
         claims = stamp.claims
         if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
@@ -229,11 +231,8 @@ def _call_hook(hook: Hook, span: Span, message: Message) -> None:
 
 def _asked_by_call(message: Message) -> Mode | None:
     """The mode that the call names: ``apply_async(otel_propagation=...)``, or a header. It is taken off the message."""
-    asked = None
-    if wire.CALL_HEADER in message.headers:
-        asked = message.headers.pop(wire.CALL_HEADER)
-    if TASK_ATTRIBUTE in message.properties:
-        asked = message.properties.pop(TASK_ATTRIBUTE)
+    asked = message.headers.pop(wire.CALL_HEADER, None)
+    asked = message.properties.pop(TASK_ATTRIBUTE, asked)
     return asked if asked in MODES else None
 
 

@@ -40,16 +40,12 @@ class Telemetry:
         self.spans = Spans(tracer_provider, VERSION)
         self.metrics = Metrics(meter_provider, VERSION)
         self.published = PublishCounts()
-        self._given = config
+        self.resolved = config
+        """The configuration, unless nobody needed it yet."""
         self._read = read
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
         self._settled: tuple[Config, Plans] | None = None
-
-    @property
-    def resolved(self) -> Config | None:
-        """The configuration, unless nobody needed it yet."""
-        return self._given
 
     def settled(self, app: Celery) -> tuple[Config, Plans]:
         """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one.
@@ -58,7 +54,7 @@ class Telemetry:
             ConfigError: it is wrong, or a task of the app names a mode that there is not.
         """
         if self._settled is None:
-            config = self._given = self._given or self._read(self.app or app)
+            config = self.resolved = self.resolved or self._read(self.app or app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
             self.metrics.histograms = contrib.union(config.histograms)
@@ -70,7 +66,7 @@ class Telemetry:
     @property
     def flush_timeout(self) -> float:
         """Seconds that a process which ends may spend on exporting what it still holds."""
-        return Config.flush_timeout if self._given is None else self._given.flush_timeout
+        return Config.flush_timeout if self.resolved is None else self.resolved.flush_timeout
 
     def providers(self) -> list[Any]:
         """The providers of spans, metrics and logs, by now."""
@@ -87,7 +83,7 @@ class Telemetry:
         Raises:
             ConfigError: ``config`` is not what this process has already.
         """
-        current = self._given or (self._read(self.app) if self.app not in (None, app) else config)
+        current = self.resolved or (self._read(self.app) if self.app not in (None, app) else config)
         if config is not None and config != current:
             raise ConfigError(f"setup(): this process is traced with another configuration already: {current!r}")
         self.app = self.app or app
