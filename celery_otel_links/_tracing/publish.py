@@ -152,7 +152,7 @@ class Publisher:
         if not (plan.excluded or (len(context) > 1 and not is_instrumentation_enabled())):
             publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
             if not self._telemetry.spans.skips(active):
-                context, reserved = self._start(publishing, message, facts, claims, context)
+                context, reserved = self._start(publishing, plan, message, facts, claims, context)
                 if config.publish_hook is not None and publishing.span is not None:
                     _call_hook(config.publish_hook, publishing.span, message)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
@@ -185,14 +185,13 @@ class Publisher:
         return plan.stamp(plan.decide(call=call, looped=looped, publishes_itself=itself, delayed=delayed))
 
     def _start(
-        self, publishing: Publishing, message: Message, facts: Outgoing, claims: Claims, context: Context
+        self, publishing: Publishing, plan: Plan, message: Message, facts: Outgoing, claims: Claims, context: Context
     ) -> tuple[Context, SpanContext | None]:
         """Start the span and make it current. Returns its context, and the one that is reserved for the run span.
 
         A sampler or processor that raises costs the span, and not the headers.
         """
-        plan, stamp, spans, reserved = publishing.plan, publishing.stamp, self._telemetry.spans, None
-        assert plan is not None, "a span has a plan"
+        stamp, spans, reserved = publishing.stamp, self._telemetry.spans, None
         try:
             attributes = producer(stamp.attributes, message, facts, self._telemetry.style.contrib_names)
             if claims.captured is not None:
