@@ -111,11 +111,12 @@ def tables(chosen: list[Variant], measuring: Measuring) -> tuple[Table, Table]:
     """Microseconds, which differ between machines and moments; and what each part is of contrib's whole bill."""
     contrib = cost(measuring.samples, Variant("contrib"))["bill"]
     made = []
-    for head, unit, form in (("us per task", min(measuring.unit), ".1f"), ("of contrib's bill", 1 / contrib, ".2f")):
+    for head, unit, digits in (("us per task", min(measuring.unit), 1), ("of contrib's bill", 1 / contrib, 2)):
         rows = [[head, *PARTS]]
         for variant in (one for one in chosen if not one.metrics):
             found = cost(measuring.samples, variant)
-            rows.append([str(variant), *(format(unit * found[part], form) if part in found else "" for part in PARTS)])
+            cells = {part: f"{round(unit * value, digits) + 0.0:.{digits}f}" for part, value in found.items()}
+            rows.append([str(variant), *(cells.get(part, "") for part in PARTS)])
         made.append(rows)
     return made[0], made[1]
 
