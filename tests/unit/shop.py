@@ -34,14 +34,12 @@ class Shop:
         self.provider = provider or TracerProvider()
         self.provider.add_span_processor(self._started)
         self.tracer = self.provider.get_tracer("test")
-        self.app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False)
+        self.app = Celery("shop", broker="memory://", set_as_current=False)
         self.app.conf.broker_transport_options = {"polling_interval": 0.01}
         self.app.set_current()
         self.sent: list[tuple[str, dict[str, Any], Any]] = []
         self.instrumentor = CeleryLinksInstrumentor()
-        self.instrumentor.instrument(
-            app=self.app, config=config, tracer_provider=self.provider, meter_provider=meters
-        )
+        self.instrumentor.instrument(app=self.app, config=config, tracer_provider=self.provider, meter_provider=meters)
         signals.after_task_publish.connect(self._note, weak=False)
 
     def close(self) -> None:

@@ -13,10 +13,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._config.conventions import Broker, Style, broker_of
 from celery_otel_links._emit import attributes as _attributes
-from celery_otel_links._emit.metric_names import COUNTERS, HISTOGRAMS
+from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
+from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Decision, Incoming, Message, Outgoing, Route
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.message import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Route
-from celery_otel_links._rules.policy import Decision
 
 BROKER = Broker("redis", "shop.example", 6379)
 ROUTE = Route("shop.add", "shop.add", "bulk", "shop", "bulk.mail", "topic")

@@ -8,8 +8,10 @@ import pytest
 from celery import Celery
 from celery.app.task import Context
 
-from celery_otel_links._rules.canvas import UNLOCK, Publisher, Shape, header_task_ids, next_id
-from celery_otel_links._rules.message import Message, incoming, outgoing, rule_name, sent_kwargs
+from celery_otel_links._rules.canvas import UNLOCK, Publisher, header_task_ids, next_id
+from celery_otel_links._rules.facts import Message, Shape
+from celery_otel_links._rules.message import incoming, outgoing
+from celery_otel_links._rules.routes import rule_name, sent_kwargs
 
 APP = Celery("shop", set_as_current=False)
 ABSENT = object()

@@ -11,20 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu import Exchange, Queue
 
-from celery_otel_links._rules.message import (
-    PLAIN_IN,
-    PLAIN_OUT,
-    Incoming,
-    Message,
-    Route,
-    header,
-    incoming,
-    outgoing,
-    received_at,
-    route_in,
-    route_out,
-    unstarted,
-)
+from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Route
+from celery_otel_links._rules.message import incoming, outgoing
+from celery_otel_links._rules.request import header, received_at, unstarted
+from celery_otel_links._rules.routes import route_in, route_out
 from tests.unit.strategies import anything
 
 APP = Celery("shop", set_as_current=False)

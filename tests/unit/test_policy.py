@@ -8,19 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_otel_links._config.modes import MODES, Patterns
+from celery_otel_links._config.modes import Patterns
 from celery_otel_links._rules import policy as _policy
-from celery_otel_links._rules.policy import (
-    LONGEST_NAME,
-    RULES,
-    Decision,
-    Facts,
-    Policy,
-    Settings,
-    beyond,
-    capped,
-    trusted,
-)
+from celery_otel_links._rules.facts import MODES, Decision
+from celery_otel_links._rules.policy import LONGEST_NAME, RULES, Facts, Policy, Settings, beyond, capped, trusted
 from tests.unit.strategies import modes, reasons
 
 NOBODY = Facts("shop.add", "celery")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links._rules.relation import TABLE, Arrival, Relation, limited, plainly_related, relate
-from celery_otel_links._wire.header import MAX_LINKS, NOTHING, ROOT, Chord, Claims
+from celery_otel_links._rules.facts import MAX_LINKS, NOTHING, ROOT, Chord, Claims, Relation
+from celery_otel_links._rules.relation import TABLE, Arrival, limited, plainly_related, relate
 from tests.unit.strategies import claims, contexts, modes
 
 

@@ -11,7 +11,7 @@ from opentelemetry.trace import NoOpTracerProvider, SpanContext, TraceFlags
 
 from celery_otel_links._emit import reserved_ids as _reserved_ids
 from celery_otel_links._emit.spans import Spans
-from celery_otel_links._rules.relation import Relation
+from celery_otel_links._rules.facts import Relation
 
 RANDOM = 2
 

@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from celery_otel_links._rules.facts import MAX_LINKS, NOTHING, ROOT, Chord, Claims
 from celery_otel_links._wire import header as _wire
-from celery_otel_links._wire.header import (
-    MAX_HEADERS_LENGTH,
-    MAX_LENGTH,
-    MAX_LINKS,
-    NOTHING,
-    ROOT,
-    Chord,
-    Claims,
-    decode,
-    encode,
-)
+from celery_otel_links._wire.header import MAX_HEADERS_LENGTH, MAX_LENGTH, decode, encode
 from tests.unit.strategies import anything, claims, contexts, resembling, times
 
 ONE = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))

@@ -11,7 +11,6 @@ import os
 import signal
 import threading
 import weakref
-from types import SimpleNamespace
 
 import pytest
 from opentelemetry.metrics import NoOpMeterProvider
@@ -24,20 +23,17 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
-from celery_otel_links._emit import recorder as _pending
-from celery_otel_links._emit.attributes import Broker
+from celery_otel_links._emit import recorder as _recorder
 from celery_otel_links._emit.metrics import Metrics
-from celery_otel_links._emit.recorder import Pending
+from celery_otel_links._emit.names import HISTOGRAMS
+from celery_otel_links._emit.recorder import Recorder
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.message import Route
 from tests.harness.metering import points
 from tests.harness.waiting import until
 
-PLAN = SimpleNamespace(
-    route=Route("shop.add", "shop.add", "celery", "", "celery"),
-    broker=Broker("redis", "localhost", 6379),
-    attributes={"messaging.destination.name": "celery"},
-)
+TASK = ("shop.add", "celery")
+OPERATION = ("redis", "process", "celery", "localhost", 6379)
+SUCCESS, FAILURE = ("SUCCESS", None), ("FAILURE", "ValueError")
 EXEMPLARS = "context" in inspect.signature(Histogram.record).parameters
 DELTA = dict.fromkeys((Counter, Histogram, ObservableCounter), AggregationTemporality.DELTA)
 WAITED = Latency(1.0, 0.0, 1.0, 0.75, 0.25)
@@ -55,8 +51,10 @@ def meters(reader):
     provider.shutdown()
 
 
-def measured_by(meters, *, predecessor=False):
-    return Metrics(meters, "0", predecessor=predecessor)
+def measured_by(meters):
+    metrics = Metrics(meters, "0")
+    metrics.histograms = set(HISTOGRAMS)
+    return metrics
 
 
 def look(reader):
@@ -86,8 +84,8 @@ def forked(function):
 
 def run(metrics, times=1):
     for _ in range(times):
-        metrics.active().started(PLAN, WAITED, None)
-        metrics.active().ended(PLAN, "w", 0.1, "SUCCESS", None, None)
+        metrics.active().started(TASK, OPERATION, WAITED, True, None)
+        metrics.active().ended(TASK, OPERATION, SUCCESS, 0.1, None)
 
 
 def test_a_collection_sees_everything_that_was_measured_before_it(reader, meters):
@@ -105,29 +103,29 @@ def test_a_collection_sees_everything_that_was_measured_before_it(reader, meters
 def test_what_is_measured_is_recorded_even_if_nobody_collects(meters):
     metrics = measured_by(meters)
     run(metrics, 10)
-    pending = metrics.active()._pending
-    assert len(pending._queue) == 20
-    until(lambda: not pending._queue, what="the thread")
+    recorder = metrics.active()._recorder
+    assert len(recorder._queue) == 20
+    until(lambda: not recorder._queue, what="the thread")
 
 
 def test_little_is_kept_even_if_the_thread_is_gone(monkeypatch):
-    monkeypatch.setattr(_pending, "_MANY", 5)
-    monkeypatch.setattr(_pending, "_MOST", 10)
-    monkeypatch.setattr(Pending, "_start", lambda self: setattr(self, "_thread", object()))
-    pending, seen = Pending(), []
+    monkeypatch.setattr(_recorder, "_MANY", 5)
+    monkeypatch.setattr(_recorder, "_MOST", 10)
+    monkeypatch.setattr(Recorder, "_start", lambda self: setattr(self, "_thread", object()))
+    recorder, seen = Recorder(), []
     for number in range(1000):
-        pending.put((seen.append, number))
-    assert len(pending._queue) <= 10
-    pending.drain()
+        recorder.put((seen.append, number))
+    assert len(recorder._queue) <= 10
+    recorder.drain()
     assert seen == list(range(1000))
 
 
 def test_a_measurement_that_cannot_be_recorded_costs_only_itself(caplog):
-    pending, seen = Pending(), []
+    recorder, seen = Recorder(), []
     with caplog.at_level(logging.ERROR, "celery_otel_links"):
         for number in range(4):
-            pending.put((seen.append if number % 2 else {}.__getitem__, number))
-        pending.drain()
+            recorder.put((seen.append if number % 2 else {}.__getitem__, number))
+        recorder.drain()
     assert seen == [1, 3]
     assert [record.message for record in caplog.records] == [
         "recording a measurement failed; the task goes on without it (said once)"
@@ -139,9 +137,11 @@ def test_a_measurement_that_cannot_be_recorded_costs_only_itself(caplog):
 def test_a_forked_child_reports_nothing_that_its_parent_measured(reader, meters, collected):
     metrics = measured_by(meters)
     metrics.only_count()
-    metrics.active().unfinished(PLAN, "SUCCESS")
+    metrics.active().unfinished(TASK, SUCCESS)
     run(metrics, 3)
-    main = {"main/celery.task.outcomes": 4, "main/messaging.client.consumed.messages": 3}
+    main = {"outcomes": 4, "wait": 3 * (WAITED.broker + WAITED.prefetch)}
+    main = {f"main/celery.task.{name}": value for name, value in main.items()}
+    main["main/messaging.client.consumed.messages"] = 3
     if collected:
         assert look(reader) == main
 
@@ -151,6 +151,7 @@ def test_a_forked_child_reports_nothing_that_its_parent_measured(reader, meters,
 
     seen = forked(child)
     assert seen["celery.task.outcomes"] == seen["celery.task.latency.queue"] == seen["messaging.process.duration"] == 2
+    assert seen["celery.task.wait"] == 2 * (WAITED.broker + WAITED.prefetch)
     assert [name for name in seen if name.startswith("main/")] == []
     if not collected:
         assert look(reader) == main
@@ -184,7 +185,7 @@ def test_a_child_that_is_forked_during_an_export_exports_as_well():
     meters = MeterProvider([PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)])
     metrics = measured_by(meters)
     metrics.only_count()
-    metrics.active().unfinished(PLAN, "FAILURE")
+    metrics.active().unfinished(TASK, FAILURE)
     flushing = threading.Thread(target=meters.force_flush, daemon=True)
     flushing.start()
     exporter.begun.wait(5)
@@ -219,9 +220,9 @@ def test_a_value_belongs_to_its_own_span_whatever_is_current_when_it_is_recorded
     meters = MeterProvider([reader])
     tracer = TracerProvider().get_tracer("test")
     with tracer.start_as_current_span("own") as own:
-        measured_by(meters).active().ended(PLAN, "w", 0.1, "SUCCESS", None, own.get_span_context())
+        measured_by(meters).active().ended(TASK, OPERATION, SUCCESS, 0.1, own.get_span_context())
     with tracer.start_as_current_span("of somebody else"):
-        measured_by(meters).active().ended(PLAN, "w", 9.0, "SUCCESS", None, None)
+        measured_by(meters).active().ended(TASK, OPERATION, SUCCESS, 9.0, None)
         seen = {metric.name: point for _, metric, point in points(reader.get_metrics_data())}
     exemplars = seen["messaging.process.duration"].exemplars
     assert [one.span_id for one in exemplars] == [own.get_span_context().span_id]
