@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.systems import django_site
+
 FOLDER = Path(os.environ.get("OTEL_LINKS_TEST_FOLDER", "."))
-ALL: dict[str, Callable[[], None]] = {}
+
+
+def django() -> None:
+    django_site.configure(FOLDER)
+
+
+ALL: dict[str, Callable[[], None]] = {one.__name__: one for one in (django,)}
