@@ -1,17 +1,17 @@
 """The instrumentations whose cost is compared, each with a way to connect it and to take it away again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 
 from celery import signals
 from opentelemetry import context, propagate, trace
-from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from celery_otel_links import CeleryLinksInstrumentor, Config
 
 Disconnect = Callable[[], object]
+Connect = Callable[[TracerProvider, MeterProvider], Disconnect]
 
 
 class Floor:
@@ -51,78 +51,68 @@ class Floor:
         self.consumer.end()
 
 
-def connect_none(tracers: TracerProvider, meters: object) -> Disconnect:
+def connect_none(tracers: TracerProvider, meters: MeterProvider) -> Disconnect:
     return lambda: None
 
 
-def connect_floor(tracers: TracerProvider, meters: object) -> Disconnect:
+def connect_floor(tracers: TracerProvider, meters: MeterProvider) -> Disconnect:
     floor = Floor(tracers.get_tracer("floor"))
     floor.connect()
     return floor.disconnect
 
 
-def connect_contrib(tracers: TracerProvider, meters: object) -> Disconnect:
+def connect_contrib(tracers: TracerProvider, meters: MeterProvider) -> Disconnect:
     from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
     CeleryInstrumentor().instrument(tracer_provider=tracers, meter_provider=meters, skip_dep_check=True)
     return CeleryInstrumentor().uninstrument
 
 
-def connect_ours(mode: str) -> Callable[[TracerProvider, object], Disconnect]:
-    def connect(tracers: TracerProvider, meters: object) -> Disconnect:
-        from celery_otel_links import CeleryLinksInstrumentor
-
-        CeleryLinksInstrumentor().instrument(tracer_provider=tracers, meter_provider=meters, config={"default": mode})
+def ours(**config: object) -> Connect:
+    def connect(tracers: TracerProvider, meters: MeterProvider) -> Disconnect:
+        CeleryLinksInstrumentor().instrument(tracer_provider=tracers, meter_provider=meters, config=config)
         return CeleryLinksInstrumentor().uninstrument
 
     return connect
 
 
-class Opaque(trace.Tracer):
-    """A tracer whose id generator nobody can reach: no span context can be reserved."""
-
-    def __init__(self, tracer: trace.Tracer) -> None:
-        self.start_span = tracer.start_span
-        self.start_as_current_span = tracer.start_as_current_span
-
-    def start_span(self, *args, **kwargs): ...
-
-    def start_as_current_span(self, *args, **kwargs): ...
-
-
-class OpaqueProvider(TracerProvider):
-    def get_tracer(self, *args, **kwargs):
-        return Opaque(super().get_tracer(*args, **kwargs))
+CONNECT: Mapping[str, Connect] = {
+    "none": connect_none,
+    "floor": connect_floor,
+    "contrib": connect_contrib,
+    "child": ours(default="child"),
+    "link": ours(default="link"),
+}
+if "contrib_names" in {option.name for option in fields(Config)}:
+    CONNECT = {**CONNECT, "child, contrib's names": ours(default="child", contrib_names=True)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Variant:
-    name: str
-    connect: Callable[[TracerProvider, object], Disconnect]
+    """One instrumentation under one condition."""
+
+    instrumentation: str
     sampled: bool = True
     metrics: bool = False
-    reserves: bool = True
-    publish: list[float] = field(default_factory=list)  # seconds per task, one entry per round
-    receive: list[float] = field(default_factory=list)
-    run: list[float] = field(default_factory=list)
-    later: list[float] = field(default_factory=list)  # what the round left to be recorded after it
 
-    def __post_init__(self) -> None:
-        provider = TracerProvider if self.reserves else OpaqueProvider
-        self.tracers = provider(sampler=ParentBased(ALWAYS_ON if self.sampled else ALWAYS_OFF))
-        self.tracers.add_span_processor(SpanProcessor())
-        self.reader = InMemoryMetricReader()
-        self.meters = MeterProvider([self.reader]) if self.metrics else NoOpMeterProvider()
+    @property
+    def connect(self) -> Connect:
+        return CONNECT[self.instrumentation]
+
+    def __str__(self) -> str:
+        return self.instrumentation + ("" if self.sampled else " unsampled") + (" metrics" if self.metrics else "")
+
+
+BASE = Variant("none")
+"""What the costs of all others are above."""
 
 
 def variants() -> list[Variant]:
-    made = [Variant("none", connect_none)]
-    for sampled, suffix in ((True, ""), (False, " unsampled")):
-        made += [
-            Variant(f"floor{suffix}", connect_floor, sampled),
-            Variant(f"contrib{suffix}", connect_contrib, sampled),
-            Variant(f"child{suffix}", connect_ours("child"), sampled),
-            Variant(f"link{suffix}", connect_ours("link"), sampled),
-        ]
-    made.append(Variant("link unreserved", connect_ours("link"), reserves=False))
-    return [*made, Variant("child metrics", connect_ours("child"), metrics=True)]
+    """Everything that is compared; the floor has no metrics, and the superset is a variant of the sampled child."""
+    everywhere = ["contrib", "child", "link"]
+    made = [BASE]
+    for sampled in (True, False):
+        names = [name for name in CONNECT if name != "none" and (sampled or name in ("floor", *everywhere))]
+        made += [Variant(name, sampled) for name in names]
+        made += [Variant(name, sampled, metrics=True) for name in names if name != "floor"]
+    return made

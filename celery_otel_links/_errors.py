@@ -7,6 +7,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from billiard.exceptions import SoftTimeLimitExceeded
+
+PASSING = (SoftTimeLimitExceeded,)
+"""What Celery raises into a task, wherever that is: it is never ours to swallow."""
+
 logger = logging.getLogger("celery_otel_links")
 F = TypeVar("F", bound=Callable[..., Any])
 _failed: set[str] = set()
@@ -19,8 +24,10 @@ def guarded(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except PASSING:
+            raise
         except Exception:
-            _log_once(function.__qualname__)
+            log_once(function.__qualname__)
             return None
 
     return cast(F, call)
@@ -38,13 +45,14 @@ class contained:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> bool:
-        if kind is None or not issubclass(kind, Exception):
+        if kind is None or not issubclass(kind, Exception) or issubclass(kind, PASSING):
             return False
-        _log_once(self.what)
+        log_once(self.what)
         return True
 
 
-def _log_once(what: str) -> None:
+def log_once(what: str) -> None:
+    """Log the exception that is handled: at ERROR the first time, at DEBUG from then on."""
     level = logging.DEBUG if what in _failed else logging.ERROR
     _failed.add(what)
     logger.log(level, "%s failed; the task goes on without it (said once)", what, exc_info=True)

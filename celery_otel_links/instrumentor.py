@@ -16,7 +16,8 @@ from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.options import Config, ConfigError
 from celery_otel_links._contrib import Predecessor
-from celery_otel_links._errors import guarded
+from celery_otel_links._errors import PASSING, guarded, log_once
+from celery_otel_links._rules.message import Message
 from celery_otel_links._tracing import publish as _publish
 from celery_otel_links._tracing import run as _run
 from celery_otel_links._tracing.telemetry import Telemetry, read_config
@@ -46,7 +47,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if unknown:
             allowed = "app, config, tracer_provider, meter_provider"
             raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
-        self.telemetry = Telemetry(
+        self.telemetry = self._telemetry = Telemetry(
             app=options.get("app"),
             config=options.get("config"),
             tracer_provider=options.get("tracer_provider"),
@@ -98,38 +99,48 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if self.telemetry is not None:
             _start.install(instance, self.telemetry)
 
-    @guarded
     def before_task_publish(
         self,
         *,
         sender: str,
         body: Any,
         headers: dict[str, Any],
-        properties: Mapping[str, Any],
+        properties: dict[str, Any],
         exchange: Any = None,
         routing_key: Any = None,
         declare: Any = None,
         **_: Any,
     ) -> None:
-        if self.telemetry is not None:
-            _publish.before(self.telemetry, sender, headers, body, properties, exchange, routing_key, declare)
+        try:
+            message = Message(sender, headers, body, properties, exchange, routing_key, declare)
+            _publish.before(self._telemetry, message)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("before_task_publish")
 
     @guarded
     def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
         self._main.received(request, sender.pool)
 
-    @guarded
-    def task_prerun(self, *, task: Any, kwargs: Any = None, **_: Any) -> None:
-        if self.telemetry is not None:
+    def task_prerun(self, *, task_id: str, task: Any, kwargs: Any = None, **_: Any) -> None:
+        try:
             self._main.began(task.request)
-            _run.start(self.telemetry, task, kwargs)
+            _run.start(self._telemetry, task, task_id, kwargs)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("task_prerun")
 
-    @guarded
-    def task_postrun(self, *, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
-        if self.telemetry is not None:
-            if _run.end(self.telemetry, task, retval, state):
+    def task_postrun(self, *, task_id: str, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
+        try:
+            if _run.end(self._telemetry, task, task_id, retval, state):
                 self._main.ended(task.request)
             self._flusher.after_task(state)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("task_postrun")
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:

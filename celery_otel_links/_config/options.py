@@ -47,6 +47,10 @@ class Config:
     """Seconds after which a worker process exports what it holds, between tasks; ``None``: the SDK's own schedule."""
     exclude: Patterns = field(default_factory=lambda: Patterns({"celery.chord_unlock": "none"}))
     """Patterns over the names of tasks that get no spans; the context passes through them."""
+    contrib_names: bool = False
+    """Whether all that contrib emits is there as well."""
+    histograms: frozenset[str] = frozenset({"celery.task.latency.queue", "celery.task.duration"})
+    """The names of the histograms that are recorded."""
     publish_hook: Hook | None = None
     """Called as ``publish_hook(span, message)`` when a recording PRODUCER span has started."""
     run_hook: Hook | None = None
@@ -150,6 +154,8 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "flush_timeout": _number(0, optional=False),
     "flush_interval": _number(0),
     "exclude": _excluded,
+    "contrib_names": _flag,
+    "histograms": _baggage,
     "publish_hook": _hook,
     "run_hook": _hook,
 }
@@ -206,4 +212,6 @@ _FROM_TEXT: dict[str, Callable[[str, str], Any]] = {
     "flush_timeout": _text_number,
     "flush_interval": _text_number,
     "exclude": _text_list,
+    "contrib_names": _text_flag,
+    "histograms": _text_list,
 }

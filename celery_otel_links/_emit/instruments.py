@@ -1,57 +1,87 @@
-"""All instruments, in one object, so that nobody else knows their names. Seconds throughout; no attribute per host.
+"""What is measured of messages, and the instruments that it goes to.
 
 Recording needs no tracer provider and no sampled trace. The span that a value belongs to is passed along with it, so
-that exemplars lead from a slow bucket to its trace. Names and attributes, where they are not our own, follow the
-conventions (https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/).
+that exemplars lead from a slow bucket to its trace.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
 
-from celery_otel_links._emit.attributes import ERROR_TYPE, STATE, TASK_NAME, Broker
-from celery_otel_links._emit.recorder import Measurement, Pending, forgets
+from celery_otel_links._emit.metric_names import COUNTERS, HISTOGRAMS, Declared
+from celery_otel_links._emit.recorder import Measurement, Recorder, forgets
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.message import Route
+from celery_otel_links._rules.policy import Decision
+from celery_otel_links._rules.texts import LONGEST_NAME
 
-WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-"""Bucket boundaries of the waiting times, in seconds: 5 ms to 1 h."""
-WORKING = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-"""Those that the messaging conventions give for durations."""
-
-_HISTOGRAMS = {
-    "celery.task.latency.queue": ("Waiting since the message was due, not asked for.", WAITING),
-    "celery.task.latency.broker": ("The part of it that was spent in the broker.", WAITING),
-    "celery.task.latency.prefetch": ("The part of it that was spent in the worker, for want of a process.", WAITING),
-    "messaging.client.operation.duration": ("Duration of publishing a message.", WORKING),
-    "messaging.process.duration": ("Duration of running a task.", WORKING),
-}
-_COUNTERS = {
-    "messaging.client.sent.messages": ("{message}", "Messages that were published, or should have been."),
-    "messaging.client.consumed.messages": ("{message}", "Messages that were delivered to a task."),
-    "celery.task.outcomes": ("{task}", "Attempts that ended, by their state."),
-}
-_RUNTIME = "flower.task.runtime.seconds"
-_MOST_SERIES = 2000
-"""Series of one counter; what goes beyond has the attribute that OpenTelemetry's metrics SDK specifies for it."""
+MOST_SERIES = 2000
+"""Attribute sets of one instrument; what goes beyond has the attribute that OpenTelemetry specifies for it alone."""
+OVERFLOW = {"otel.metric.overflow": True}
+Labels = tuple[Any, ...]
+"""Values of an instrument's attributes, in their order; None where one is left out."""
+_OVERFLOWED: Labels = ()
 
 
-class Plan(Protocol):
-    """What is known of all messages of a task on a queue."""
+class Series:
+    """The attribute sets of one instrument: bounded in number, and in the length of each name."""
 
-    @property
-    def route(self) -> Route: ...
-    @property
-    def broker(self) -> Broker: ...
-    @property
-    def attributes(self) -> Mapping[str, Any]: ...
+    def __init__(self, attributes: tuple[str, ...]) -> None:
+        self._names = attributes
+        self.sets: dict[Labels, dict[str, Any]] = {}
+
+    def key(self, labels: Labels) -> Labels:
+        """``labels``, or those of the series that holds what has no room."""
+        if labels in self.sets:
+            return labels
+        long = any(isinstance(value, str) and len(value) > LONGEST_NAME for value in labels)
+        if long or len(self.sets) >= MOST_SERIES:  # whoever publishes chooses the name of an unknown task
+            self.sets.setdefault(_OVERFLOWED, OVERFLOW)
+            return _OVERFLOWED
+        pairs = zip(self._names, labels, strict=False)
+        self.sets[labels] = {name: value for name, value in pairs if value is not None}
+        return labels
+
+
+class Counter:
+    """Numbers that are kept here, and observed by each collection: a counter costs next to nothing like that."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._series = Series(declared.attributes)
+        self._values: dict[Labels, float] = {}
+
+    def add(self, labels: Labels, value: float = 1) -> None:
+        """Count ``value`` more."""
+        values = self._values
+        if labels not in values:
+            labels = self._series.key(labels)
+        values[labels] = values.get(labels, 0) + value
+
+    def clear(self) -> None:
+        """A forked child has counted nothing."""
+        self._values.clear()
+
+    def observations(self) -> list[Observation]:
+        """What has been counted so far."""
+        return [Observation(value, self._series.sets[labels]) for labels, value in list(self._values.items())]
+
+
+class Histogram:
+    """A histogram of the SDK, with a bound on its series."""
+
+    def __init__(self, meter: Meter, name: str, declared: Declared) -> None:
+        self._series = Series(declared.attributes)
+        self._record = _recording(_created(meter, name, declared))
+
+    def record(self, value: float, labels: Labels, context: Context) -> None:
+        """Record a value; what has no room leads to no trace, which would stand for all of them."""
+        key = self._series.key(labels)
+        self._record(value, self._series.sets[key], context if key is labels else _NOWHERE)
 
 
 class Instruments:
@@ -60,121 +90,115 @@ class Instruments:
     def __init__(self, meter: Meter, *, timing: bool) -> None:
         self._meter = meter
         self._timing = timing
-        self._pending = Pending()
-        self._times = {name: _recording(_histogram(meter, name, *told)) for name, told in _HISTOGRAMS.items() if timing}
-        self._counts: dict[str, dict[tuple[Any, ...], int]] = {name: {} for name in _COUNTERS}
-        for name, (unit, description) in _COUNTERS.items():
-            meter.create_observable_counter(name, [functools.partial(self._observe, name)], unit, description)
+        self._recorder = Recorder()
+        self._times: dict[str, Histogram] = {}
+        self._counts = {name: Counter(declared) for name, declared in COUNTERS.items()}
+        for name, declared in COUNTERS.items():
+            callback = self._observer(self._counts[name])
+            meter.create_observable_counter(name, [callback], declared.unit, declared.description)
         forgets(self)
 
-    def time_for_predecessor(self) -> None:
-        """Record the histogram of ``opentelemetry-instrumentation-celery`` too."""
-        if self._timing and _RUNTIME not in self._times:
-            told = "The time it took to run the task."
-            self._times[_RUNTIME] = _recording(self._meter.create_histogram(_RUNTIME, "seconds", told))
+    def record_in(self, histograms: Collection[str]) -> None:
+        """The names of the histograms that are wanted. Each of them costs several microseconds per task."""
+        wanted = [name for name in HISTOGRAMS if self._timing and name in histograms]
+        self._times = {name: self._times.get(name) or Histogram(self._meter, name, HISTOGRAMS[name]) for name in wanted}
 
     def forget(self) -> None:
         """A forked child has counted nothing."""
-        for counts in self._counts.values():
-            counts.clear()
+        for counter in self._counts.values():
+            counter.clear()
 
-    def published(self, plan: Plan, seconds: float | None, error: str | None, span: SpanContext | None) -> None:
+    def published(
+        self,
+        task: Labels,
+        operation: Labels,
+        decision: Decision,
+        error: str | None,
+        seconds: float | None,
+        span: SpanContext | None,
+    ) -> None:
         """A message was published, or with ``error`` was not; without ``seconds``, nobody knows how long that took."""
-        self._put((self._published, plan, seconds, error, span))
+        self._put((self._published, task, operation, decision, error, seconds, span))
 
-    def started(self, plan: Plan, latency: Latency | None, span: SpanContext | None) -> None:
-        """A task starts to run; without a latency there was no message."""
-        if latency is not None:
-            self._put((self._started, plan, latency, span))
+    def started(
+        self, task: Labels, operation: Labels, latency: Latency, stamped: bool, span: SpanContext | None
+    ) -> None:
+        """A task starts to run that came by a message; ``stamped``, if that had our header."""
+        self._put((self._started, task, operation, latency, stamped, span))
 
     def ended(
-        self, plan: Plan, worker: str, seconds: float, state: str, error: str | None, span: SpanContext | None
+        self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
     ) -> None:
-        """An attempt is over."""
-        self._put((self._ended, plan, worker, seconds, state, error, span))
+        """An attempt is over; its ``end`` are its state and the class of its error, if there was one."""
+        self._put((self._ended, task, operation, end, seconds, span))
 
-    def unfinished(self, plan: Plan, state: str) -> None:
+    def unfinished(self, task: Labels, end: tuple[str, str | None]) -> None:
         """An attempt that could not end by itself, or never began."""
-        self._put((self._count, "celery.task.outcomes", _outcome, plan.route.name, plan.route.queue, state))
+        self._put((self._counts["celery.task.outcomes"].add, (*task, *end)))
+
+    def ran_on(self, name: str, worker: str, seconds: float) -> None:
+        """As contrib measures an attempt."""
+        self._put((self._time, "flower.task.runtime.seconds", seconds, (name, worker), _NOWHERE))
 
     def _put(self, measurement: Measurement) -> None:
         if self._timing:
-            self._pending.put(measurement)
+            self._recorder.put(measurement)
         else:  # counting takes no time, and a process that forks is better off without one more thread
-            self._pending.now(measurement)
+            self._recorder.now(measurement)
 
-    def _published(self, plan: Plan, seconds: float | None, error: str | None, span: SpanContext | None) -> None:
-        operation = ("send", plan.attributes["messaging.destination.name"], plan.broker, error)
-        self._count("messaging.client.sent.messages", _operation, *operation)
-        if seconds is not None:
-            attributes = _operation(*operation, typed=True)
-            self._time("messaging.client.operation.duration", seconds, attributes, _context(span))
+    def _published(
+        self,
+        task: Labels,
+        operation: Labels,
+        decision: Decision,
+        error: str | None,
+        seconds: float | None,
+        span: SpanContext | None,
+    ) -> None:
+        self._counts["celery.task.published"].add((*task, decision.mode, decision.reason, error))
+        self._counts["messaging.client.sent.messages"].add((*operation, error))
+        if seconds is not None and "messaging.client.operation.duration" in self._times:
+            labels = (*operation, error, "send")
+            self._time("messaging.client.operation.duration", seconds, labels, _context(span))
 
-    def _started(self, plan: Plan, latency: Latency, span: SpanContext | None) -> None:
-        operation = ("process", plan.attributes["messaging.destination.name"], plan.broker, None)
-        self._count("messaging.client.consumed.messages", _operation, *operation)
-        attributes, context = _task(plan.route.name, plan.route.queue), _context(span)
-        self._time("celery.task.latency.queue", latency.queue, attributes, context)
-        self._time("celery.task.latency.broker", latency.broker, attributes, context)
-        self._time("celery.task.latency.prefetch", latency.prefetch, attributes, context)
+    def _started(
+        self, task: Labels, operation: Labels, latency: Latency, stamped: bool, span: SpanContext | None
+    ) -> None:
+        self._counts["messaging.client.consumed.messages"].add((*operation, None))
+        if not stamped:
+            self._counts["celery.task.unstamped"].add(task)
+        wait, context = self._counts["celery.task.wait"].add, _context(span)
+        for kind, seconds in (
+            ("scheduled", latency.scheduled),
+            ("broker", latency.broker),
+            ("prefetch", latency.prefetch),
+        ):
+            if seconds is not None:
+                wait((*task, kind), seconds)
+        self._time("celery.task.latency.queue", latency.queue, task, context)
+        self._time("celery.task.latency.broker", latency.broker, task, context)
+        self._time("celery.task.latency.prefetch", latency.prefetch, task, context)
 
     def _ended(
-        self, plan: Plan, worker: str, seconds: float, state: str, error: str | None, span: SpanContext | None
+        self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
     ) -> None:
-        name, context = plan.route.name, _context(span)
-        self._count("celery.task.outcomes", _outcome, name, plan.route.queue, state)
-        operation = _operation("process", plan.attributes["messaging.destination.name"], plan.broker, error)
-        self._time("messaging.process.duration", seconds, operation, context)
-        self._time(_RUNTIME, seconds, {"task": name, "worker": worker}, context)
+        labels, context = (*task, *end), _context(span)
+        self._counts["celery.task.outcomes"].add(labels)
+        self._time("celery.task.duration", seconds, labels, context)
+        self._time("messaging.process.duration", seconds, (*operation, end[1]), context)
 
-    def _count(self, name: str, attributes: Callable[..., dict[str, Any]], *of: Any) -> None:
-        counts = self._counts[name]
-        key = (attributes, *of)
-        if key not in counts and len(counts) >= _MOST_SERIES:
-            key = (_overflow,)  # whoever publishes chooses the name of an unknown task
-        counts[key] = counts.get(key, 0) + 1
+    def _time(self, name: str, seconds: float | None, labels: Labels, context: Context) -> None:
+        histogram = self._times.get(name)
+        if histogram is not None and seconds is not None:
+            histogram.record(seconds, labels, context)
 
-    def _time(self, name: str, seconds: float | None, attributes: dict[str, Any], context: Context) -> None:
-        record = self._times.get(name)
-        if record is not None and seconds is not None:
-            record(seconds, attributes, context)
+    def _observer(self, counter: Counter) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            # Histograms are recorded too: the SDK asks all observers before it looks at what is recorded.
+            self._recorder.drain()
+            return counter.observations()
 
-    def _observe(self, name: str, _: CallbackOptions) -> Iterable[Observation]:
-        self._pending.drain()  # histograms too: the SDK asks all observers before it looks at what is recorded
-        return [Observation(count, attributes(*of)) for (attributes, *of), count in list(self._counts[name].items())]
-
-
-@functools.lru_cache(maxsize=1024)
-def _operation(
-    name: str, destination: str, broker: Broker, error: str | None, *, typed: bool = False
-) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "messaging.operation.name": name,
-        "messaging.system": broker.system,
-        "messaging.destination.name": destination,
-    }
-    if typed:
-        attributes["messaging.operation.type"] = name
-    if error is not None:
-        attributes[ERROR_TYPE] = error
-    if broker.address is not None:
-        attributes["server.address"] = broker.address
-        if broker.port is not None:
-            attributes["server.port"] = broker.port
-    return attributes
-
-
-@functools.lru_cache(maxsize=1024)
-def _task(task: str, queue: str) -> dict[str, Any]:
-    return {TASK_NAME: task, "messaging.destination.name": queue}
-
-
-def _overflow() -> dict[str, Any]:
-    return {"otel.metric.overflow": True}
-
-
-def _outcome(task: str, queue: str, state: str) -> dict[str, Any]:
-    return {**_task(task, queue), STATE: state}
+        return observe
 
 
 # Not an empty context, which is false, and would make the SDK take the one that is current where this is recorded.
@@ -182,15 +206,17 @@ _NOWHERE = set_span_in_context(INVALID_SPAN, Context())
 
 
 def _context(span: SpanContext | None) -> Context:
-    return _NOWHERE if span is None else set_span_in_context(NonRecordingSpan(span), Context())
+    """For an exemplar, which only a sampled trace has."""
+    return set_span_in_context(NonRecordingSpan(span), Context()) if span and span.trace_flags & 1 else _NOWHERE
 
 
-def _histogram(meter: Meter, name: str, description: str, boundaries: tuple[float, ...]) -> Any:
+def _created(meter: Meter, name: str, declared: Declared) -> Any:
     create: Any = meter.create_histogram
     # The advice came with version 1.30 of the API; before it, only a view can set boundaries.
-    if "explicit_bucket_boundaries_advisory" in inspect.signature(create).parameters:
-        return create(name, "s", description, explicit_bucket_boundaries_advisory=boundaries)
-    return create(name, "s", description)
+    if declared.boundaries and "explicit_bucket_boundaries_advisory" in inspect.signature(create).parameters:
+        advice = {"explicit_bucket_boundaries_advisory": declared.boundaries}
+        return create(name, declared.unit, declared.description, **advice)
+    return create(name, declared.unit, declared.description)
 
 
 def _recording(histogram: Any) -> Callable[[float, dict[str, Any], Context], None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, get_meter_provider
@@ -19,10 +19,12 @@ class Metrics:
     Without a provider nothing is done, nor made.
     """
 
-    def __init__(self, provider: MeterProvider | None, version: str, *, predecessor: bool) -> None:
+    histograms: Collection[str] = ()
+    """The names of those that are wanted; to be set before the first measurement."""
+
+    def __init__(self, provider: MeterProvider | None, version: str) -> None:
         self._given = provider
         self._version = version
-        self._predecessor = predecessor
         self._provider: MeterProvider | None = None
         self._instruments: Instruments | None = None
         self._forking = False
@@ -54,19 +56,33 @@ class Metrics:
     def _of(self, provider: MeterProvider) -> Instruments | None:
         if isinstance(provider, NoOpMeterProvider) or type(provider).__name__ == "_ProxyMeterProvider":
             return None
-        made = _made.setdefault(provider, {})
+        made = _made_for(provider)
         if self._forking not in made:
             # A scope of its own, lest the SDK take a child's counts for going on where its parent's were.
             scope = f"{SCOPE}.main" if self._forking else SCOPE
             meter = provider.get_meter(scope, self._version, SCHEMA)
             made[self._forking] = Instruments(meter, timing=not self._forking)
-        if self._predecessor:
-            made[self._forking].time_for_predecessor()
+        made[self._forking].record_in(self.histograms)
         return made[self._forking]
 
 
 # The SDK makes an instrument once, with the callbacks that it is first given; so a provider's have to be found again.
-_made: weakref.WeakKeyDictionary[MeterProvider, dict[bool, Instruments]] = weakref.WeakKeyDictionary()
+_made: list[tuple[Callable[[], Any], dict[bool, Instruments]]] = []
+
+
+def _made_for(provider: Any) -> dict[bool, Instruments]:
+    """By identity: not every provider can be hashed, or referred to weakly."""
+    for found, made in list(_made):
+        if found() is provider:
+            return made
+        if found() is None:
+            _made.remove((found, made))
+    made = {}
+    try:
+        _made.append((weakref.ref(provider), made))
+    except TypeError:
+        _made.append((lambda: provider, made))
+    return made
 
 
 def _release(provider: Any) -> None:

@@ -41,7 +41,7 @@ class Shape(Enum):
     PLUMBING = "plumbing"
 
 
-class Running(NamedTuple):
+class Publisher(NamedTuple):
     """The task that is running while a message is published."""
 
     request: Request
@@ -50,45 +50,58 @@ class Running(NamedTuple):
     retries: int
     next_id: str | None
     """The id of the next step of its chain, remembered because up to Celery 5.5 it is popped before publishing."""
+    body_ids: frozenset[str]
+    """The ids under which the body of its chord is published."""
+    plain: bool
+    """It is in no canvas and has no callbacks: what it publishes is no part of its own workflow but a retry."""
+
+    @classmethod
+    def of(cls, request: Request, name: str, next_id: str | None) -> Publisher:
+        """The task of this name that ``request`` runs. To be made once: the body of a chord may be large."""
+        chord = _chord_of(request, name)
+        return cls(
+            request=request,
+            id=str(request.id),
+            name=name,
+            retries=whole(request.retries),
+            next_id=next_id,
+            body_ids=frozenset(_ids(chord)),
+            plain=not (chord or next_id or request.callbacks or request.errbacks or name == UNLOCK),
+        )
 
 
-def next_id(request: Request) -> str | None:
-    """The id of the next step of the chain that ``request`` is in; to be asked when its task starts."""
-    chain = vars(request).get("chain")
+def next_id(fields: Mapping[str, Any]) -> str | None:
+    """The id of the next step of the chain that a request with these fields is in; to be asked when its task starts."""
+    chain = fields.get("chain")
     return option(chain[-1], "task_id") if chain and isinstance(chain, list) else None
 
 
-def shape_of(
-    name: str,
-    identifier: str,
-    retries: int,
-    group: Any,
-    index: Any,
-    fans_out: bool,
-    current: Running,
-) -> Shape:
-    """The classifier: the first line that is true speaks. Order and traps were found by experiment.
+def shape_of(name: str, identifier: str, retries: int, group: Any, index: Any, publisher: Publisher) -> Shape | None:
+    """What ``publisher`` publishes; None where it is no more than anybody could see. The first line that holds decides.
 
-    ``fans_out`` is what the message looks like to somebody who does not know which task publishes it.
+    The order, and the traps that it avoids, were found by experiment.
     """
-    request = current.request
+    request = publisher.request
     if name == UNLOCK:
         return Shape.PLUMBING
-    if identifier == current.id:
-        return Shape.RETRY if retries > current.retries else Shape.REPLACEMENT
-    unlocking = current.name == UNLOCK
-    chord = unlocked(vars(request).get("args")) if unlocking else request.chord
-    if chord and any(known in (identifier, group) for known in _ids(chord)):
+    if identifier == publisher.id:
+        return Shape.RETRY if retries > publisher.retries else Shape.REPLACEMENT
+    if identifier in publisher.body_ids or (isinstance(group, str) and group in publisher.body_ids):
         return Shape.CHORD_BODY
-    if chord and _called_back(name, index, option(chord, "link_error")):
+    if _called_back(name, index, option(_chord_of(request, publisher.name), "link_error")):
         return Shape.CALLBACK
-    if unlocking:
+    if publisher.name == UNLOCK:
         return Shape.CHORD_BODY
-    if identifier == current.next_id:
+    if identifier == publisher.next_id:
         return Shape.CHAIN_STEP
     if _called_back(name, index, request.callbacks) or _called_back(name, index, request.errbacks):
         return Shape.CALLBACK
-    return Shape.FAN_OUT if fans_out else Shape.SINGLE
+    return None
+
+
+def _chord_of(request: Request, name: str) -> Any:
+    fields = vars(request)
+    return unlocked(fields.get("args")) if name == UNLOCK else fields.get("chord")
 
 
 def fans_out(group: Any, index: Any, chord: Any, last: Any, stamped: bool) -> bool:
@@ -102,7 +115,7 @@ def fans_out(group: Any, index: Any, chord: Any, last: Any, stamped: bool) -> bo
     return last is not None and (_ending(last, "group_id") is not None or _ending(last, "chord") is not None)
 
 
-def header_ids_of_unlock(request: Request) -> list[str]:
+def header_task_ids(request: Request) -> list[str]:
     """The ids of the header tasks of a chord, from the arguments of the ``celery.chord_unlock`` that runs."""
     kwargs = getattr(request, "kwargs", None)
     return list(_result_ids(kwargs.get("result"))) if isinstance(kwargs, Mapping) else []
@@ -114,10 +127,12 @@ def unlocked(args: Any) -> Any:
 
 
 def whole(value: object) -> int:
+    """``value`` where it is a number that something is counted with, otherwise 0."""
     return value if isinstance(value, int) and 0 <= value < 2**31 else 0
 
 
 def option(signature: Any, name: str) -> Any:
+    """An option of a signature, whatever stands in its place."""
     options = signature.get("options") if isinstance(signature, Mapping) else None
     return options.get(name) if isinstance(options, Mapping) else None
 
@@ -137,7 +152,8 @@ def _ids(signature: Any) -> Iterator[str]:
     if not isinstance(signature, Mapping):
         return
     for name in ("task_id", "group_id"):
-        if identifier := option(signature, name):
+        identifier = option(signature, name)
+        if isinstance(identifier, str):
             yield identifier
     kwargs = signature.get("kwargs")
     for part in ("tasks", "header"):

@@ -1,7 +1,8 @@
 """How long a message waited: pure arithmetic on times in seconds since the epoch.
 
 The due time is when the message could have started at the earliest: ``max(published, eta)``. Two sums always hold:
-``enqueue_to_start = scheduled + queue`` and ``queue = broker + prefetch``. Nothing is ever negative.
+``enqueue_to_start = scheduled + queue``, where a missing one is 0, and ``queue = broker + prefetch``. Nothing is ever
+negative.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ class Latency(NamedTuple):
     enqueue_to_start: float | None = None
     """From publishing to start: all of it."""
     scheduled: float | None = None
-    """Asked for by eta or countdown."""
+    """Asked for by eta or countdown; None where nothing was."""
     queue: float | None = None
     """Not asked for; the number to alert on."""
     broker: float | None = None
@@ -24,6 +25,8 @@ class Latency(NamedTuple):
     """The part of ``queue`` that it spent in the worker, waiting for a free process."""
     since_first_enqueue: float | None = None
     """Of a retry: from publishing the first attempt to this start."""
+    handover: float | None = None
+    """From capturing the context that the message was published with to publishing it."""
     clock_skew: bool = False
     """The clocks of two machines disagree so far that a value had to be clamped."""
 
@@ -35,16 +38,17 @@ def measure(
     eta: float | None = None,
     received: float | None = None,
     first_published: float | None = None,
+    captured: float | None = None,
 ) -> Latency:
     """The latencies of a run that started at ``start``.
 
-    ``published`` and ``first_published`` were read from the publisher's clock, ``received`` and ``start`` from the
-    worker's. A start slightly before ``eta`` is no skew: Celery's timer fires early by up to a second.
+    ``published``, ``first_published`` and ``captured`` were read from the publisher's clock, ``received`` and ``start``
+    from the worker's. A start slightly before ``eta`` is no skew: Celery's timer fires early by up to a second.
     """
     skewed = received is not None and received > start
     arrived = min(received, start) if received is not None else None
     if published is None:
-        # Published by somebody who does not stamp: only the worker's own part is known.
+        # Published without our header: only the worker's own part is known.
         waited_from = None if arrived is None else max(arrived, min(eta, start) if eta is not None else arrived)
         return Latency(prefetch=None if waited_from is None else start - waited_from, clock_skew=skewed)
     earliest = start if arrived is None else arrived
@@ -58,10 +62,11 @@ def measure(
         prefetch = queue - broker
     return Latency(
         enqueue_to_start=start - begun,
-        scheduled=due - begun,
+        scheduled=None if eta is None else due - begun,
         queue=queue,
         broker=broker,
         prefetch=prefetch,
         since_first_enqueue=None if first_published is None else max(0.0, start - first_published),
+        handover=None if captured is None else max(0.0, published - captured),
         clock_skew=skewed,
     )

@@ -1,4 +1,4 @@
-"""How an attempt ended: Celery's state and exception -> what the span says. Pure; ``celery.state`` is always told."""
+"""How an attempt ended: Celery's state and exception -> what the span has. Pure; there is always a ``celery.state``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from billiard.common import human_status
 from billiard.exceptions import Terminated
 from celery.exceptions import Ignore, Reject, Retry
 
-from celery_otel_links._emit.spans import text_of
+from celery_otel_links._rules.texts import text_of
 
 _CONTROL = ((Retry, "RETRY"), (Reject, "REJECTED"), (Ignore, "IGNORED"))
-
-
 _KILLED_GREENLET = {"GreenletExit"}
 
 
@@ -26,12 +24,18 @@ class Outcome(NamedTuple):
     """Why it is retried."""
 
 
-def outcome(state: str | None, value: Any, propagating: BaseException | None, throws: tuple[Any, ...]) -> Outcome:
+SUCCESS = Outcome("SUCCESS")
+
+
+def outcome(state: str | None, value: Any, propagating: BaseException | None, throws: Any) -> Outcome:
     """The outcome of an attempt.
 
     ``state`` and ``value`` are those of ``task_postrun``; without a state an exception is ``propagating`` through
-    Celery: ``SystemExit``, or with ``throw=True`` whatever the task raised. ``throws`` are expected by the task.
+    Celery: ``SystemExit``, or with ``throw=True`` whatever the task raised. ``throws`` is what the task expects, in
+    any form that ``isinstance`` takes: that is what Celery does with it.
     """
+    if state == "SUCCESS":
+        return SUCCESS
     if state is None:
         if signum := _ended_by(propagating):
             return Outcome("TERMINATED", error=Terminated(human_status(-signum)))
@@ -41,8 +45,14 @@ def outcome(state: str | None, value: Any, propagating: BaseException | None, th
         return Outcome(state, reason=text_of(value))
     if state != "FAILURE" or not isinstance(value, BaseException):
         return Outcome(state)
-    expected = tuple(kind for kind in throws or () if isinstance(kind, type))
-    return Outcome(state, error=None if isinstance(value, expected) else value)
+    return Outcome(state, error=None if _expected(value, throws) else value)
+
+
+def _expected(error: BaseException, throws: Any) -> bool:
+    try:
+        return isinstance(error, throws or ())
+    except TypeError:  # what is no class, Celery takes for unexpected with a log line of its own
+        return False
 
 
 def _ended_by(error: BaseException | None) -> int | None:

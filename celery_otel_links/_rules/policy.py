@@ -1,4 +1,4 @@
-"""Which mode a message gets: facts + configuration -> decision. Pure; the table ``RULES`` is the whole of it.
+"""Which mode a message gets: facts -> decision. Pure; the table ``RULES`` is the whole of it.
 
 The publisher decides and stamps the decision on the message. The worker decides again with what only it knows, with
 the stamped decision as one more voice: the higher rank (the smaller number) wins, and between equals the stamped one.
@@ -6,10 +6,15 @@ the stamped decision as one more voice: the higher rank (the smaller number) win
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from celery_otel_links._config.options import MODES, Config, Mode, Patterns
+from celery_otel_links._config.modes import MODES, Mode, Patterns
+
+LONGEST_NAME = 255
+"""Longer names of tasks and queues are not kept: whoever publishes chooses them."""
+_MOST_DECISIONS = 4096
 
 
 class Facts(NamedTuple):
@@ -17,10 +22,10 @@ class Facts(NamedTuple):
 
     task: str
     queue: str
-    call: str | None = None
-    """Said by the call: its header, or the innermost ``with propagation()``."""
-    attribute: str | None = None
-    """Said by the task: its ``otel_propagation``."""
+    call: Mode | None = None
+    """Asked for by the call: by its option, its header, or the innermost ``with propagation()``."""
+    attribute: Mode | None = None
+    """The task's own ``otel_propagation``."""
     fan_out: bool = False
     looped: bool = False
     """One of more than ``fan_out_threshold`` messages published from the active span, and beyond it."""
@@ -34,58 +39,81 @@ class Facts(NamedTuple):
 class Decision(NamedTuple):
     """A mode, the name of the rule that chose it and the rule's rank."""
 
-    mode: str
+    mode: Mode
     reason: str
     rank: int
 
 
-Rule = Callable[[Facts, Config], "str | None"]
+class Settings(NamedTuple):
+    """What is configured about modes."""
+
+    default: Mode = "child"
+    fan_out: Mode = "link"
+    tasks: Patterns = Patterns()
+    queues: Patterns = Patterns()
+
+
+Rule = Callable[[Facts, Settings], "Mode | None"]
 
 RULES: tuple[tuple[str, Rule], ...] = (
     ("call", lambda facts, _: facts.call),
     ("task", lambda facts, _: facts.attribute),
-    ("task-rule", lambda facts, config: config.tasks.first(facts.task)),
-    ("queue-rule", lambda facts, config: config.queues.first(facts.queue)),
-    ("fan-out", lambda facts, config: config.fan_out if facts.fan_out else None),
+    ("task-rule", lambda facts, settings: settings.tasks.first(facts.task)),
+    ("queue-rule", lambda facts, settings: settings.queues.first(facts.queue)),
+    ("fan-out", lambda facts, settings: settings.fan_out if facts.fan_out else None),
     ("loop", lambda facts, _: "link" if facts.looped else None),
     ("self", lambda facts, _: "link" if facts.publishes_itself else None),
     ("delay", lambda facts, _: "link" if facts.delayed else None),
-    ("default", lambda _, config: config.default),
+    ("default", lambda _, settings: settings.default),
 )
 """Reason and rule; the rank is the place in the table, from 1."""
 
-
-def decide(facts: Facts, config: Config) -> Decision:
-    """The first rule that speaks wins, unless an inherited decision ranks as high."""
-    inherited = facts.inherited
-    for rank, (reason, rule) in enumerate(RULES, start=1):
-        if inherited is not None and inherited.rank <= rank:
-            return inherited
-        if mode := rule(facts, config):
-            return Decision(mode, reason, rank)
-    raise AssertionError("the last rule always speaks")  # pragma: no cover
+NO_CONTEXT = Decision("none", "no-context", 0)
+"""Of a message that came without any context: its run is a root, whatever the rules say."""
 
 
-def capped(decision: Decision, most: Mode | None) -> Decision:
+class Policy:
+    """The rules as they are configured, with the one cache of decisions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._remembered = functools.lru_cache(maxsize=_MOST_DECISIONS)(self._decide)
+
+    def decide(self, facts: Facts) -> Decision:
+        """The first rule that has an answer decides, unless an inherited decision ranks as high."""
+        long = len(facts.task) > LONGEST_NAME or len(facts.queue) > LONGEST_NAME
+        return self._decide(facts) if long else self._remembered(facts)
+
+    def _decide(self, facts: Facts) -> Decision:
+        inherited = facts.inherited
+        for rank, (reason, rule) in enumerate(RULES, start=1):
+            if inherited is not None and inherited.rank <= rank:
+                return inherited
+            if mode := rule(facts, self._settings):
+                return Decision(mode, reason, rank)
+        raise AssertionError("the last rule always has an answer")  # pragma: no cover
+
+
+def capped(decision: Decision, most: Mode) -> Decision:
     """``decision``, but no closer to the incoming context than ``most``; ``child`` is closest and ``none`` farthest.
 
-    Below ``child`` the reason is ``trust`` even where another rule says the same: the sender may have chosen that one,
-    and by the reason a sampler knows whom not to follow.
+    Below ``child`` the reason is ``trust`` even where another rule chose the same mode: the sender may have chosen that
+    rule, and by the reason a sampler knows whom not to follow.
     """
-    if most is None or most == "child" or MODES.index(decision.mode) > MODES.index(most):
+    if most == "child" or MODES.index(decision.mode) > MODES.index(most):
         return decision
     return Decision(most, "trust", decision.rank)
 
 
-def trusted(trust: Patterns, routing_key: str, queues: Mapping[str, str]) -> Mode | None:
+def trusted(trust: Patterns, routing_key: str, queues: Mapping[str, str]) -> Mode:
     """The most that a context may do which came with ``routing_key`` to a worker of ``queues`` (name: routing key).
 
-    Celery tells a task the routing key, which whoever publishes chooses, and not the queue: a key that belongs to none
+    Celery gives a task the routing key, which whoever publishes chooses, and not the queue: a key that belongs to none
     of the worker's queues may have come through any of them.
     """
     names = [name for name, key in queues.items() if routing_key in (name, key)] or list(queues)
-    said = [mode for mode in map(trust.first, [routing_key, *names]) if mode is not None]
-    return max(said, key=MODES.index, default=None)
+    limits = [mode for mode in map(trust.first, [routing_key, *names]) if mode is not None]
+    return max(limits, key=MODES.index, default="child")
 
 
 def beyond(value: float, threshold: float | None) -> bool:

@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from opentelemetry.trace import SpanContext
 
+from celery_otel_links._config.modes import Mode
 from celery_otel_links._wire.header import MAX_LINKS, ROOT, Claims
 
 LINK_KIND = "celery.link.kind"
+LinkKind = Literal["producer", "origin", "previous-attempt", "header", "consumer"]
 
 
 class Relation(NamedTuple):
     """Where a run span belongs."""
 
     parent: SpanContext | None
-    links: tuple[tuple[str, SpanContext], ...] = ()
+    links: tuple[tuple[LinkKind, SpanContext], ...] = ()
     """Kind and target, nearest first."""
     dropped: int = 0
     """How many links had to be left out."""
     reserved: SpanContext | None = None
     """The context that the span is to have, where its publisher reserved one."""
+    second: bool = False
+    """The reserved context may be taken: the span gets the trace of it, and an id of its own."""
+
+
+class Arrival(NamedTuple):
+    """What a delivery says besides its mode and its claims."""
+
+    retry: bool = False
+    second: bool = False
+    """It may be the second delivery of its message."""
+    header_runs: tuple[SpanContext, ...] = ()
+    """Of the body of a chord: the run spans of its header tasks."""
+    dropped: int = 0
+    """How many of those the message had no room for."""
+
+
+FIRST = Arrival()
 
 
 class Row(NamedTuple):
+    """A parent and links, by the names of ``_TARGETS``; "origin?" only where the origin lies in another trace."""
+
     parent: str | None
     links: tuple[str, ...]
 
 
 TABLE: dict[str, Row] = {
-    # case: the span's parent, and its links; "origin?" only where the origin lies in another trace
     "child": Row("creation", ("origin?",)),
     "link": Row(None, ("producer", "origin?")),
     "none": Row(None, ()),
@@ -42,58 +62,60 @@ TABLE: dict[str, Row] = {
 
 
 def relate(
-    mode: str,
+    mode: Mode,
     creation: SpanContext | None,
     claims: Claims,
+    arrival: Arrival = FIRST,
     *,
-    retry: bool = False,
-    redelivered: bool = False,
-    headers: tuple[SpanContext, ...] = (),
-    dropped: int = 0,
     beside: bool = False,
+    most: int = MAX_LINKS,
 ) -> Relation:
     """The relation of a run in ``mode`` to the span that created its message, by the rows of ``TABLE``.
 
-    ``headers`` are the run spans of a chord's header tasks and ``dropped`` those that the message had no room for.
-    ``beside``: a span with a parent links to its producer as well, as the messaging conventions ask.
+    ``beside``: a span with a parent links to its producer as well, as the messaging conventions ask. ``most``: how many
+    links a span can have.
     """
     # "first" belongs to the mode that the publisher chose: where the worker chose another, it is nobody's parent.
     if claims.mode != mode and claims.first is not None:
         claims = claims._replace(first=None)
-    row = TABLE[_case(mode, retry, claims)]
+    row = TABLE[_case(mode, arrival.retry, claims)]
     parent = _TARGETS[row.parent](claims, creation) if row.parent else None
-    kinds = ("producer", *row.links) if beside and parent else row.links
-    near = parent or creation
-    links: list[tuple[str, SpanContext]] = []
-    for kind in kinds:
-        if kind == "header":
-            links += [("header", context) for context in headers]
-            continue
-        target = _TARGETS[kind](claims, creation)
-        if target is None:
-            continue
-        if kind == "origin?":
-            kind = "origin"
-            if near is not None and target.trace_id == near.trace_id:
-                continue
-        if kind == "origin" and any(_same(target, other) for _, other in [("parent", parent), *links]):
-            continue
-        links.append((kind, target))
-    kept = tuple(links[:MAX_LINKS])
+    links: list[tuple[LinkKind, SpanContext]] = []
+    for name in ("producer", *row.links) if beside and parent else row.links:
+        if name == "header":
+            links += [("header", context) for context in arrival.header_runs]
+        elif (link := _link(name, claims, creation, parent)) and not _repeats(link, parent, links):
+            links.append(link)
+    kept = tuple(links[:most])
     reserved = claims.reserved
-    # A second delivery would be a second span under the same identity, and a parent fixes the trace.
-    if mode != "link" or redelivered or (reserved and parent and reserved.trace_id != parent.trace_id):
+    # A parent fixes the trace.
+    if mode != "link" or (reserved and parent and (arrival.second or reserved.trace_id != parent.trace_id)):
         reserved = None
-    return Relation(parent, kept, dropped + len(links) - len(kept), reserved)
+    return Relation(
+        parent=parent,
+        links=kept,
+        dropped=arrival.dropped + len(links) - len(kept),
+        reserved=reserved,
+        second=reserved is not None and arrival.second,
+    )
 
 
-def limited(claims: Claims, most: str | None) -> Claims:
+def plainly_related(mode: Mode, creation: SpanContext | None, reserved: SpanContext | None) -> Relation:
+    """What :func:`relate` gives for a message that claims no more than its decision, on its first delivery."""
+    if mode == "child":
+        return Relation(creation)
+    if mode == "none" or creation is None:
+        return Relation(None, (), 0, reserved if mode == "link" else None)
+    return Relation(None, (("producer", creation),), 0, reserved)
+
+
+def limited(claims: Claims, most: Mode) -> Claims:
     """What is left of the claims of a message from a queue on which a context may do ``most``.
 
     Below ``child`` nothing that came with a message may place a span in a trace that it does not start, neither its
     own nor that of a task which it causes; with ``none`` nothing of it is linked to either.
     """
-    if most is None or most == "child":
+    if most == "child":
         return claims
     origin = claims.origin if most == "link" else None
     body = None if claims.body is None else ROOT
@@ -109,9 +131,15 @@ _TARGETS: dict[str, Callable[[Claims, SpanContext | None], SpanContext | None]] 
     "origin?": lambda claims, _: claims.origin,
     "body": lambda claims, _: claims.body if isinstance(claims.body, SpanContext) else None,
 }
+_LINK_KINDS: dict[str, LinkKind] = {
+    "producer": "producer",
+    "previous-attempt": "previous-attempt",
+    "origin": "origin",
+    "origin?": "origin",
+}
 
 
-def _case(mode: str, retry: bool, claims: Claims) -> str:
+def _case(mode: Mode, retry: bool, claims: Claims) -> str:
     if mode == "none":
         return "none"
     if retry and claims.previous is not None:
@@ -120,6 +148,24 @@ def _case(mode: str, retry: bool, claims: Claims) -> str:
     if claims.body is not None:
         return "body" if mode == "child" and claims.body != ROOT else "body as a root"
     return mode
+
+
+def _link(
+    name: str, claims: Claims, creation: SpanContext | None, parent: SpanContext | None
+) -> tuple[LinkKind, SpanContext] | None:
+    target = _TARGETS[name](claims, creation)
+    near = parent or creation
+    if target is None or (name == "origin?" and near is not None and target.trace_id == near.trace_id):
+        return None
+    return _LINK_KINDS[name], target
+
+
+def _repeats(
+    link: tuple[LinkKind, SpanContext], parent: SpanContext | None, links: list[tuple[LinkKind, SpanContext]]
+) -> bool:
+    """Whether an origin is the parent, or linked to already."""
+    kind, target = link
+    return kind == "origin" and any(_same(target, other) for other in (parent, *(other for _, other in links)))
 
 
 def _same(one: SpanContext, other: SpanContext | None) -> bool:

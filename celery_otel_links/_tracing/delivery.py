@@ -1,168 +1,154 @@
-"""A delivered message -> decision -> relation -> the CONSUMER span that it is to have, wherever that is started."""
+"""A delivery: a message as a worker got it, with the decision about it, its relation and its latency.
+
+Nothing is started and nothing changed by making one. It exists before there is a span, and without one.
+"""
 
 from __future__ import annotations
 
-from contextvars import Token
-from typing import Any
+from typing import NamedTuple
 
-from celery import Celery
 from opentelemetry import context as otel
-from opentelemetry.trace import Span, SpanContext, set_span_in_context
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
 
-from celery_otel_links._config.options import MODES
-from celery_otel_links._emit import attributes as _attributes
-from celery_otel_links._emit.attributes import Style
-from celery_otel_links._rules.canvas import Request, Running, next_id
+from celery_otel_links._config.modes import MODES, Mode
+from celery_otel_links._rules.canvas import Request
 from celery_otel_links._rules.latency import Latency, measure
-from celery_otel_links._rules.message import Incoming, Route, header, incoming
-from celery_otel_links._rules.policy import Decision, beyond, capped
-from celery_otel_links._rules.relation import Relation, limited, relate
-from celery_otel_links._tracing.plans import Plan
-from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import header as _wire
-from celery_otel_links._wire import w3c as _carrier
+from celery_otel_links._rules.message import PLAIN_IN, Incoming, header, received_at
+from celery_otel_links._rules.policy import NO_CONTEXT, Decision, beyond, capped
+from celery_otel_links._rules.relation import Arrival, Relation, limited, plainly_related, relate
+from celery_otel_links._tracing.plans import Plan, Plans, Reading, Stamp
+from celery_otel_links._wire import header as wire
+from celery_otel_links._wire import w3c
+
+_EMPTY = Context()
 
 
-class Run:
-    """One delivery of a message and the attempt that comes of it; kept on the request while it runs.
+class Delivery(NamedTuple):
+    """A message as a worker got it. Everything that its span will have when it starts is known."""
 
-    Made of the message before there is a span: everything that the span will say when it starts is known then.
-    """
+    plan: Plan
+    id: str
+    request: Request
+    facts: Incoming
+    start: float
+    published: float | None
+    """When it was published, by the publisher's clock."""
+    claims: wire.Claims
+    decision: Decision
+    stamp: Stamp
+    """What its span says of the decision."""
+    carried: Context
+    """The context that the message carries, and nothing else."""
+    creation: SpanContext | None
+    """The creation context."""
+    origin: SpanContext | None
+    """The creation context with which the story left the trace where it began."""
+    relation: Relation
+    latency: Latency | None
+    """None of a task that ran without a message."""
 
-    __slots__ = (
-        "carried",
-        "claims",
-        "context",
-        "creation",
-        "decision",
-        "first",
-        "headers",
-        "message",
-        "next_id",
-        "origin",
-        "plan",
-        "published",
-        "relation",
-        "request",
-        "span",
-        "start",
-        "started",
-        "token",
-    )
 
-    def __init__(
-        self, telemetry: Telemetry, app: Celery, task: Any, name: str, request: Request, kwargs: Any, start: float
-    ) -> None:
-        config = telemetry.config(app)
-        self.request = request
-        self.start = start
-        self.message = message = incoming(request, name, kwargs, app)
-        self.next_id = next_id(request)
-        plans, key = telemetry.plans(app), (message.name, message.rule_name, message.exchange, message.queue, None)
-        plan = plans.get(key)
-        if plan is None:
-            route = Route(message.name, message.rule_name, message.queue, message.exchange, message.queue)
-            plan = telemetry.plan(app, key, "process", route, task)
-        self.plan = plan
-        self.published, claims = _wire.decode(header(request, _wire.HEADER))
-        trust = None if message.eager else plan.trust
-        self.claims = claims = limited(claims, trust)
-        self.decision = capped(_decide(plan, message, request, claims, start), trust)
-        if message.eager:
-            self.carried = otel.get_current()
-            self.creation = _carrier.creation(self.carried)
-            self.relation = Relation(self.creation)
+class Said(NamedTuple):
+    """What a message says about itself, as far as its queue is trusted."""
+
+    published: float | None
+    claims: wire.Claims
+    stamp: Stamp
+    reserved: SpanContext | None = None
+    plainly: bool = False
+    """It claims nothing but a decision, and perhaps a reserved context."""
+
+
+def deliver(plans: Plans, plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
+    """The delivery that ``request`` is about, of a task that starts at ``start``; a span can have ``most_links``."""
+    beside = plans.style.current_names
+    said = _said(plan, facts, request, start, plans.config.delay_threshold, beside)
+    published, claims, stamp, reserved, plainly = said
+    decision, latency = stamp.decision, None
+    if facts.eager:
+        carried = otel.get_current()
+        creation = w3c.creation(carried)
+        relation = Relation(creation)
+    else:
+        carried, creation = w3c.extract(request, plans.config.baggage)
+        if plan.trust != "child":
+            carried = _EMPTY  # no baggage, and nothing that passes through an excluded task
+            creation = None if plan.trust == "none" else creation
+        if plainly:
+            relation = plainly_related(decision.mode, creation, reserved)
         else:
-            self.carried, self.creation = _carrier.extract(request, config.baggage)
-            if trust == "none":
-                self.creation = None
-            if trust is not None and trust != "child":
-                self.carried = otel.Context()  # no baggage, and nothing that passes through an excluded task
-            self.relation = _relation(telemetry, self, request)
-        self.origin = claims.origin
-        if self.origin is None and self.decision.mode == "link":
-            self.origin = self.creation  # decided here: the publisher did not know
-        self.span: Span | None = None
-        self.context: SpanContext | None = None
-        self.first: SpanContext | None = None
-        self.headers: str | None = None
-        """What the body of a chord is told of its headers, once it is known."""
-
-    started: float
-    """When the task started, by ``perf_counter``."""
-    token: Token[otel.Context]
-
-    def running(self) -> Running:
-        """What the classifier of messages has to know of the task that publishes them."""
-        message = self.message
-        return Running(self.request, message.id, message.name, message.retries, self.next_id)
-
-    def latency(self) -> Latency | None:
-        """How long the message waited; None of a task that ran without one."""
-        if self.message.eager:
-            return None
-        return measure(
-            start=self.start,
-            published=self.published,
-            eta=self.message.eta,
-            received=_received(self.request),
-            first_published=self.claims.first_published if self.message.retries else None,
+            arrival = _arrival(facts, request)
+            relation = relate(decision.mode, creation, claims, arrival, beside=beside, most=most_links)
+        if creation is None and relation.parent is None and not relation.links and decision.reason != "trust":
+            stamp = plan.stamp(NO_CONTEXT)
+        latency = measure(
+            start=start,
+            published=published,
+            eta=facts.eta,
+            received=received_at(request),
+            first_published=claims.first_published if facts.retries else None,
+            captured=claims.captured,
         )
-
-    def attributes(self, style: Style) -> _attributes.Attributes:
-        """The attributes that the span starts with."""
-        return _attributes.consumer(
-            self.plan.attributes,
-            self.message,
-            self.request,
-            self.decision,
-            self.latency(),
-            self.relation.dropped,
-            style,
-        )
-
-    def open(self, telemetry: Telemetry, at: float | None = None) -> otel.Context:
-        """Start the span, exactly as this delivery is to have it. Returns the context with it."""
-        relation, context = self.relation, self.carried
-        if not self.message.eager:
-            context = _carrier.below(context, self.creation, relation.parent)
-        attributes = _attributes.Lazy(self.attributes, telemetry.style)
-        self.span = span = telemetry.spans.consumer(self.plan.span_name, context, relation, attributes, at)
-        span_context = span.get_span_context()
-        self.context = span_context if span_context.is_valid else None
-        self.first = relation.parent or self.context
-        return set_span_in_context(span, context)
-
-
-def _decide(plan: Plan, message: Incoming, request: Request, claims: _wire.Claims, start: float) -> Decision:
-    """What the worker knows, with what the publisher decided as one more voice."""
-    if claims.mode is not None and claims.rank is not None:
-        return plan.decide(None, inherited=Decision(claims.mode, claims.reason or "unknown", claims.rank))
-    called = header(request, _wire.CALL_HEADER)
-    # Nobody said when it was published; a worker receives a message with an eta well before it is due.
-    ahead = 0.0 if message.eta is None else message.eta - (_received(request) or start)
-    return plan.decide(
-        called if isinstance(called, str) and called in MODES else None,
-        fan_out=message.fan_out,
-        delayed=beyond(ahead, plan.config.delay_threshold),
+    origin = claims.origin
+    if origin is None and decision.mode == "link":
+        origin = creation  # it leaves the trace here
+    return Delivery(
+        plan,
+        str(request.id),
+        request,
+        facts,
+        start,
+        published,
+        claims,
+        decision,
+        stamp,
+        carried,
+        creation,
+        origin,
+        relation,
+        latency,
     )
 
 
-def _relation(telemetry: Telemetry, run: Run, request: Request) -> Relation:
-    message, text = run.message, header(request, _wire.HEADERS_HEADER)
-    headers, dropped = _wire.decode_headers(text) if text is not None else ((), 0)
-    return relate(
-        run.decision.mode,
-        run.creation,
-        run.claims,
-        retry=message.retries > 0,
-        redelivered=message.redelivered,
-        headers=headers,
-        dropped=dropped,
-        beside=telemetry.style.current_names,
-    )
+def _said(plan: Plan, facts: Incoming, request: Request, start: float, threshold: float | None, beside: bool) -> Said:
+    text = header(request, wire.HEADER)
+    plain = wire.decode_plainly(text) if facts is PLAIN_IN and not beside else None
+    if plain is not None:
+        published, decided, reserved = plain
+        claims, stamp = plan.readings.get(decided) or _read(plan, decided)
+        return Said(published, claims, stamp, reserved if plan.trust == "child" else None, True)
+    trust: Mode = "child" if facts.eager else plan.trust
+    time, claims = wire.decode(text)
+    claims = limited(claims, trust)
+    decision = _inherited(plan, claims) or _alone(plan, facts, request, start, threshold)
+    return Said(time, claims, plan.stamp(capped(decision, trust)))
 
 
-def _received(request: Request) -> float | None:
-    received = getattr(request, _wire.RECEIVED, None)
-    return received if isinstance(received, float) and 0 < received < 1e11 else None
+def _read(plan: Plan, decided: str) -> Reading:
+    """What the decision means that stands in a header; worked out once per text, of which there are few."""
+    claims = limited(wire.read(decided), plan.trust)
+    decision = _inherited(plan, claims)
+    assert decision is not None, "the text names a decision"
+    return plan.keep(decided, Reading(claims, plan.stamp(capped(decision, plan.trust))))
+
+
+def _inherited(plan: Plan, claims: wire.Claims) -> Decision | None:
+    """What the worker decides with what the publisher decided as one more voice."""
+    if claims.mode is None or claims.rank is None:
+        return None
+    return plan.decide(inherited=Decision(claims.mode, claims.reason or "unknown", claims.rank))
+
+
+def _alone(plan: Plan, facts: Incoming, request: Request, start: float, threshold: float | None) -> Decision:
+    """What the worker decides about a message that says nothing."""
+    call = header(request, wire.CALL_HEADER)
+    # Nobody says when it was published; a worker receives a message with an eta well before it is due.
+    ahead = 0.0 if facts.eta is None else facts.eta - (received_at(request) or start)
+    call = call if isinstance(call, str) and call in MODES else None
+    return plan.decide(call=call, fan_out=facts.fan_out, delayed=beyond(ahead, threshold))
+
+
+def _arrival(facts: Incoming, request: Request) -> Arrival:
+    runs, dropped = wire.decode_headers(header(request, wire.HEADERS_HEADER))
+    return Arrival(retry=facts.retries > 0, second=facts.second, header_runs=runs, dropped=dropped)

@@ -2,84 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import weakref
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 from celery import Celery
-from kombu.utils.url import parse_url
 
-from celery_otel_links._config.options import MODES, Config, Mode
-from celery_otel_links._emit.attributes import Broker, Style, fixed, span_name
-from celery_otel_links._rules.message import Route
-from celery_otel_links._rules.policy import Decision, Facts, decide, trusted
+from celery_otel_links._config.conventions import Broker, Style, broker_of
+from celery_otel_links._config.modes import MODES, Mode
+from celery_otel_links._config.options import Config
+from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
+from celery_otel_links._rules.message import Message, Route, route_in, route_out, rule_name, sent_kwargs
+from celery_otel_links._rules.policy import Decision, Facts, Policy, Settings, trusted
+from celery_otel_links._rules.texts import LONGEST_NAME, printable
+from celery_otel_links._wire.header import Claims, written
 
 TASK_ATTRIBUTE = "otel_propagation"
-_SYSTEMS = {"amqp": "rabbitmq", "pyamqp": "rabbitmq", "librabbitmq": "rabbitmq", "amqps": "rabbitmq", "sqs": "aws_sqs"}
-_MOST_DECISIONS = 256
+_MOST_PLANS = 4096
+_MOST_STAMPS = 256
+_RANK_OF_TASK = 2
 
 
-class Plan(NamedTuple):
-    """What is known of all messages of a task on a queue, worked out once."""
+class Stamp(NamedTuple):
+    """What all messages of a plan with one decision have in common."""
 
-    route: Route
-    broker: Broker
-    span_name: str
-    attributes: dict[str, Any]
-    excluded: bool
-    """They get no spans, and the context passes through them."""
-    trust: Mode | None
-    attribute: Mode | None
-    """What the task says of itself."""
-    config: Config
-    decisions: dict[Hashable, Decision]
-
-    def decide(
-        self,
-        call: str | None,
-        fan_out: bool = False,
-        looped: bool = False,
-        publishes_itself: bool = False,
-        delayed: bool = False,
-        inherited: Decision | None = None,
-    ) -> Decision:
-        """:func:`_policy.decide` on one of these messages, remembered: what is special about them is not much."""
-        key = (call, fan_out, looped, publishes_itself, delayed, inherited)
-        decision = self.decisions.get(key)
-        if decision is None:
-            if len(self.decisions) >= _MOST_DECISIONS:
-                self.decisions.clear()
-            route = self.route
-            facts = Facts(
-                route.rule_name,
-                route.queue,
-                call,
-                self.attribute,
-                fan_out,
-                looped,
-                publishes_itself,
-                delayed,
-                inherited,
-            )
-            decision = self.decisions[key] = decide(facts, self.config)
-        return decision
+    decision: Decision
+    attributes: Attributes
+    claims: Claims
+    """What such a message says about itself, if there is nothing special about it."""
+    text: str
+    """The same, as it stands in the header."""
 
 
-def make_plan(app: Celery, operation: str, route: Route, task: Any, config: Config, style: Style) -> Plan:
-    """The plan for the messages of a route; ``task`` is the one that they are for, or None where it has to be found."""
-    if (task is None or route.rule_name != route.name) and finalized(app):
-        task = app.tasks.get(route.rule_name)
-    broker = _broker(app)
-    return Plan(
-        route,
-        broker,
-        span_name(route, operation, style),
-        fixed(route, operation, broker, style),
-        config.exclude.first(route.name) is not None,
-        _trust(app, config, route.queue) if operation == "process" else config.trust.first(route.queue),
-        said_by(task),
-        config,
-        {},
+class Reading(NamedTuple):
+    """What a decision's text in a header means to the worker."""
+
+    claims: Claims
+    stamp: Stamp
+
+
+class Plan:
+    """What is known of all messages of a task on a queue."""
+
+    __slots__ = (
+        "_policy",
+        "_stamps",
+        "attribute",
+        "attributes",
+        "excluded",
+        "known",
+        "operation_labels",
+        "plain",
+        "readings",
+        "route",
+        "span_name",
+        "task_labels",
+        "trust",
     )
+
+    def __init__(self, route: Route, operation: str, broker: Broker, style: Style, policy: Policy) -> None:
+        self._policy = policy
+        self._stamps: dict[Decision, Stamp] = {}
+        self.route = route
+        self.span_name = span_name(route, operation, style)
+        self.attributes = fixed(route, operation, broker, style)
+        named = destination(route, operation, broker)
+        self.task_labels = (_label(route.name), _label(route.queue))
+        self.operation_labels = (broker.system, operation, named, broker.address, broker.port)
+        self.excluded = False
+        """Such messages get no spans, and the context passes through them."""
+        self.trust: Mode = "child"
+        """The most that an incoming context may do."""
+        self.attribute: Mode | None = None
+        """The task's own ``otel_propagation``."""
+        self.known = False
+        """Whether the task is registered here, so that its own mode is known."""
+        self.readings: dict[str, Reading] = {}
+        self.plain: Stamp | None = None
+        """Of messages that have nothing special about them, once one was published."""
+
+    def decide(self, **facts: Any) -> Decision:
+        """:meth:`Policy.decide` on one of these messages, with what is special about it."""
+        route = self.route
+        return self._policy.decide(Facts(task=route.rule_name, queue=route.queue, attribute=self.attribute, **facts))
+
+    def decide_plainly(self) -> Stamp:
+        """The decision on messages that have nothing special about them, made once."""
+        self.plain = stamp = self.stamp(self.decide())
+        return stamp
+
+    def reserves(self, decision: Decision) -> bool:
+        """Whether the publisher of a linked message knows that the worker will link it, too.
+
+        Only then can it link to the run: a worker's task may outrank everything but a call, and ``trust`` all.
+        """
+        return self.trust == "child" and (self.known or decision.rank <= _RANK_OF_TASK)
+
+    def stamp(self, decision: Decision) -> Stamp:
+        """What these messages have in common with ``decision``."""
+        stamp = self._stamps.get(decision)
+        if stamp is None:
+            claims = Claims(decision.mode, decision.reason, decision.rank)
+            stamp = Stamp(decision, decided(self.attributes, decision), claims, written(claims))
+            if len(self._stamps) >= _MOST_STAMPS:  # a reason is text from the wire
+                self._stamps.clear()
+            self._stamps[decision] = stamp
+        return stamp
+
+    def keep(self, text: str, reading: Reading) -> Reading:
+        """Remember what ``text`` means."""
+        if len(self.readings) >= _MOST_STAMPS:
+            self.readings.clear()
+        self.readings[text] = reading
+        return reading
+
+
+class Plans:
+    """All plans of a process, under one configuration. How many are kept, and how long their names are, is bounded."""
+
+    def __init__(self, config: Config, style: Style) -> None:
+        self.config = config
+        self.style = style
+        self._policy = Policy(Settings(config.default, config.fan_out, config.tasks, config.queues))
+        self._of_apps: weakref.WeakKeyDictionary[Celery, dict[Hashable, Plan]] = weakref.WeakKeyDictionary()
+        self._latest: tuple[Celery | None, dict[Hashable, Plan]] = (None, {})
+
+    def to_publish(self, app: Celery, message: Message, task: Any) -> Plan:
+        """The plan for a message that ``app`` publishes; ``task`` is the one that it is for, if that is known."""
+        rules = rule_name(message.name, sent_kwargs(message.body))
+        key = (message.name, rules, message.exchange, message.routing_key)
+        plan = self._of(app).get(key)
+        return plan or self._make(app, key, "send", route_out(message, rules), task)
+
+    def to_run(self, app: Celery, task: Any, name: str, info: Mapping[str, Any], kwargs: Any) -> Plan:
+        """The plan for a message of ``name`` that was delivered to ``app``; ``info`` is its delivery info."""
+        rules = rule_name(name, kwargs)
+        key = (name, rules, _text(info.get("exchange")), _text(info.get("routing_key")), None)
+        plan = self._of(app).get(key)
+        return plan or self._make(app, key, "process", route_in(name, rules, info), task)
+
+    def _of(self, app: Celery) -> dict[Hashable, Plan]:
+        latest, plans = self._latest
+        if app is not latest:
+            plans = self._of_apps.setdefault(app, {})
+            self._latest = (app, plans)
+        return plans
+
+    def _make(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any) -> Plan:
+        if (task is None or route.rule_name != route.name) and finalized(app):
+            task = app.tasks.get(route.rule_name)
+        config, publishing = self.config, operation == "send"
+        plan = Plan(route, operation, broker_of(app, publishing=publishing), self.style, self._policy)
+        plan.excluded = config.exclude.first(route.name) is not None
+        plan.trust = (config.trust.first(route.queue) or "child") if publishing else _trust(app, config, route.queue)
+        plan.attribute = mode_of_task(task)
+        plan.known = task is not None
+        kept = self._of(app)
+        if all(len(text) <= LONGEST_NAME for text in route[:5]):
+            if len(kept) >= _MOST_PLANS:
+                kept.clear()
+            kept[key] = plan
+        return plan
 
 
 def finalized(app: Celery) -> bool:
@@ -87,26 +170,24 @@ def finalized(app: Celery) -> bool:
     return bool(getattr(app, "finalized", False))
 
 
-def said_by(task: Any) -> Mode | None:
-    """The mode that a task names; one that is no mode is as good as none once the start has been missed."""
+def mode_of_task(task: Any) -> Mode | None:
+    """The mode that a task asks for; what is no mode is as good as none once the start has been missed."""
     mode = getattr(task, TASK_ATTRIBUTE, None)
     return mode if mode in MODES else None
 
 
-def _trust(app: Celery, config: Config, routing_key: str) -> Mode | None:
+def _text(value: object) -> str:
+    """What a broker gives as a name, which may be anything."""
+    return value if isinstance(value, str) else str(value or "")
+
+
+def _label(name: str) -> str:
+    """A name as a metric's attribute: one that is too long stays so, and goes where such names are counted together."""
+    return printable(name, LONGEST_NAME + 1)
+
+
+def _trust(app: Celery, config: Config, routing_key: str) -> Mode:
     if not config.trust.rules:
-        return None
+        return "child"
     queues = app.amqp.queues.consume_from
     return trusted(config.trust, routing_key, {name: queue.routing_key for name, queue in queues.items()})
-
-
-def _broker(app: Celery) -> Broker:
-    url = app.conf.broker_read_url or app.conf.broker_url or "amqp://"
-    first = str(url[0] if isinstance(url, (list, tuple)) else url).split(";")[0]
-    scheme = first.partition("://")[0].partition("+")[0].lower()
-    system = _SYSTEMS.get(scheme, "redis" if scheme in ("rediss", "sentinel", "valkey") else scheme or "rabbitmq")
-    try:
-        parts = parse_url(first)
-    except Exception:  # a transport's own kind of address
-        return Broker(system)
-    return Broker(system, parts.get("hostname") or None, parts.get("port") or None)

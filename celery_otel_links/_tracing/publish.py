@@ -1,89 +1,81 @@
-"""Publishing, on one screen: facts -> decision -> PRODUCER span -> headers, and its end, whatever happens.
+"""Publishing: facts -> decision -> PRODUCER span -> headers, and its end, whatever happens.
 
-``send_task`` is wrapped, because only there a publish that fails can be seen; the signals inside it do the work.
+``send_task`` is wrapped, because only there a publish that fails can be seen; the signal inside it does the work.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import Celery
-from celery._state import get_current_app, get_current_task
+from celery._state import get_current_app
 from opentelemetry import context as otel
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
-from celery_otel_links._config.options import MODES, Mode, mode_of
-from celery_otel_links._emit import attributes as _attributes
-from celery_otel_links._emit.spans import finish, type_name
+from celery_otel_links._config.modes import MODES, Mode
+from celery_otel_links._emit.attributes import HANDOVER, producer
+from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Shape
-from celery_otel_links._rules.claims import claims_of
-from celery_otel_links._rules.message import Outgoing, outgoing, route
-from celery_otel_links._rules.policy import Decision, beyond
-from celery_otel_links._tracing.delivery import Run
-from celery_otel_links._tracing.plans import Plan
-from celery_otel_links._tracing.run import run_of
+from celery_otel_links._rules.canvas import Shape, header_task_ids
+from celery_otel_links._rules.claims import Moment, claims_of
+from celery_otel_links._rules.message import PLAIN_OUT, RECEIVED, SECOND, Message, Outgoing, outgoing
+from celery_otel_links._rules.policy import beyond
+from celery_otel_links._rules.texts import type_name
+from celery_otel_links._tracing.attempt import Attempt, running
+from celery_otel_links._tracing.delivery import Delivery
+from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Plans, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import chord_store as _fan_in
-from celery_otel_links._wire import header as _wire
-from celery_otel_links._wire import w3c as _carrier
+from celery_otel_links._wire import chord_store, w3c
+from celery_otel_links._wire import header as wire
 
-_SPANS_COUNTED = 64
+# What stands in a request, and would be copied into the messages that its task publishes, such as a retry.
+_NOT_TO_BE_COPIED = (wire.HEADERS_HEADER, RECEIVED, SECOND)
+
+
+class Asked(NamedTuple):
+    """What blocks around a publish ask for."""
+
+    mode: Mode | None = None
+    """Of the innermost ``with propagation()``."""
+    captured: float | None = None
+    """When the context was captured that the innermost ``with attach()`` restores."""
 
 
 class Publishing:
-    """One ``send_task`` under way."""
+    """One ``send_task`` under way, with what the blocks around it ask for; between two of them just that."""
 
-    __slots__ = ("app", "plan", "span", "started", "task", "token")
+    __slots__ = ("app", "asked", "name", "plan", "span", "stamp", "started", "task", "token")
 
-    def __init__(self, app: Celery, task: Any = None) -> None:
+    def __init__(self, asked: Asked, app: Celery | None = None, name: str | None = None, task: Any = None) -> None:
+        self.asked = asked
         self.app = app
+        self.name = name
+        """Of the task, until its message is there."""
         self.task = task
+        self.plan: Plan | None = None
+        self.stamp: Stamp | None = None
         self.span: Span | None = None
-        self.token: Token[otel.Context] | None = None
+        self.token: Token[Context] | None = None
         self.started = 0.0
 
-    plan: Plan
 
-
-_under_way: ContextVar[Publishing | None] = ContextVar("celery_otel_links_publishing", default=None)
-_chosen: ContextVar[Mode | None] = ContextVar("celery_otel_links_chosen", default=None)
-_counts: ContextVar[dict[int, int] | None] = ContextVar("celery_otel_links_counts", default=None)
-
-
-@contextmanager
-def propagation(mode: Mode) -> Iterator[None]:
-    """Publish in ``mode`` (``"child"``, ``"link"`` or ``"none"``) whatever is published inside the ``with`` block.
-
-    The innermost block counts; the header ``otel-propagation`` of a single call outranks it.
-
-    Raises:
-        ConfigError: there is no such mode.
-    """
-    token = _chosen.set(mode_of(mode, "propagation()"))
-    try:
-        yield
-    finally:
-        _chosen.reset(token)
+NOTHING_ASKED = Asked()
+under_way: ContextVar[Publishing | None] = ContextVar("celery_otel_links_publishing", default=None)
 
 
 def send_task(
     telemetry: Telemetry, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was.
-
-    Raises:
-        ConfigError: the configuration is read for the first time here, and wrong.
-    """
-    if telemetry.resolved is None:
-        telemetry.config(app)
-    publishing = Publishing(app, kwargs.get("task_type"))
-    token = _under_way.set(publishing)
+    """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
+    outer = under_way.get()
+    asked = NOTHING_ASKED if outer is None else outer.asked
+    publishing = Publishing(asked, app, args[0] if args else kwargs.get("name"), kwargs.get("task_type"))
+    token = under_way.set(publishing)
     try:
         result = wrapped(*args, **kwargs)
     except BaseException as error:
@@ -93,118 +85,130 @@ def send_task(
         _end(telemetry, publishing, None)
         return result
     finally:
-        _under_way.reset(token)
+        under_way.reset(token)
 
 
-def before(
-    telemetry: Telemetry,
-    name: str,
-    headers: dict[str, Any],
-    body: Any,
-    properties: Mapping[str, Any],
-    exchange: Any,
-    routing_key: Any,
-    declare: Any,
-) -> None:
+def before(telemetry: Telemetry, message: Message) -> None:
     """``before_task_publish``: decide, start the PRODUCER span, make it current, write the headers."""
-    publishing = _under_way.get()
-    outside = publishing is None  # somebody publishes without send_task: nothing would end the span for sure
-    if publishing is None:
-        publishing = Publishing(get_current_app())
-    app, now = publishing.app, time.time()
-    config = telemetry.config(app)
-    task = get_current_task()
-    run = None if task is None else run_of(task.request)
-    message = outgoing(name, headers, body, properties, None if run is None else run.running(), app)
-    plans, key = telemetry.plans(app), (name, message.rule_name, exchange, routing_key)
-    plan = plans.get(key)
-    if plan is None:
-        where = route(message, exchange, routing_key, declare)
-        plan = telemetry.plan(app, key, "send", where, publishing.task)
-    context = otel.get_current()
-    active = get_current_span(context).get_span_context()
-    called = _called(headers, message.shape)
-    delayed = message.eta is not None and beyond(message.eta - now, config.delay_threshold)
-    decision = _decide(plan, message, called, delayed, active, run)
-    claims = claims_of(message, decision, run, active, now, delayed=delayed, threshold=config.delay_threshold)
-    span_context = active
-    if not plan.excluded and is_instrumentation_enabled():
-        publishing.plan = plan
-        publishing.span = span = telemetry.spans.producer(
-            plan.span_name, _attributes.Lazy(_attributes.producer, plan.attributes, message, decision)
-        )
-        context = set_span_in_context(span, context)
-        span_context = span.get_span_context()
-        if decision.mode == "link":
-            claims = _linked(telemetry, span, claims, plan.trust)
-        if config.publish_hook is not None and span.is_recording():
-            with contained("publish_hook"):
-                config.publish_hook(span, message)
-        publishing.token = None if outside else otel.attach(context)
-    _carrier.inject(headers, context, span_context, config.baggage)
-    headers[_wire.HEADER] = _wire.encode(now, claims)
-    if message.shape is Shape.CHORD_BODY and run is not None:
-        headers[_wire.HEADERS_HEADER] = _fan_in.gathered(app, run, message.body_of_group, config)
-    publishing.started = time.perf_counter()
-    if outside:
+    publishing = under_way.get()
+    if publishing is not None and publishing.app is not None and publishing.name == message.name:
+        publishing.name = None
+        _before(telemetry, publishing, publishing.app, message)
+        return
+    # Published without send_task, perhaps by a receiver within one: its end can't be seen, so it is now.
+    publishing = Publishing(NOTHING_ASKED if publishing is None else publishing.asked)
+    try:
+        _before(telemetry, publishing, get_current_app(), message)
+        publishing.started = 0.0
+    finally:
         _end(telemetry, publishing, None)
 
 
+def _before(telemetry: Telemetry, publishing: Publishing, app: Celery, message: Message) -> None:
+    asked, headers, now = publishing.asked, message.headers, time.time()
+    plans = telemetry.plans(app)
+    config = plans.config
+    attempt = running.get()
+    delivery = None if attempt is None else attempt.delivery
+    publisher = predecessor = None
+    if attempt is not None and delivery is not None:
+        publisher, predecessor = attempt.publisher(delivery), attempt.predecessor(delivery)
+    facts = outgoing(message, publisher, app)
+    plan = plans.to_publish(app, message, publishing.task)
+    active = get_current_span().get_span_context()
+    delayed = facts.eta is not None and beyond(facts.eta - now, config.delay_threshold)
+    moment = Moment(now, active, delayed, config.delay_threshold)
+    call = _asked_by_call(message) or asked.mode
+    stamp = _decide(telemetry, plans, plan, Case(facts, call, delayed, active, delivery))
+    claims = stamp.claims
+    if facts is not PLAIN_OUT or asked.captured is not None or (attempt is not None and attempt.origin is not None):
+        claims = claims_of(facts, stamp.decision, predecessor, moment)._replace(captured=asked.captured)
+    reserved = None
+    if not plan.excluded and is_instrumentation_enabled():
+        publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
+        if not telemetry.spans.skips(active):
+            with contained("the start of a PRODUCER span"):
+                attributes = producer(stamp.attributes, message, facts, plans.style.contrib_names)
+                if asked.captured is not None:
+                    attributes[HANDOVER] = max(0.0, now - asked.captured)
+                publishing.span = span = telemetry.spans.producer(plan.span_name, attributes)
+                publishing.token = otel.attach(set_span_in_context(span))
+                if stamp.decision.mode == "link" and plan.reserves(stamp.decision):
+                    reserved = telemetry.spans.reserve(span, claims.first)
+                if config.publish_hook is not None and span.is_recording():
+                    config.publish_hook(span, message)
+    w3c.inject(headers, otel.get_current(), config.baggage)
+    for name in _NOT_TO_BE_COPIED:
+        headers.pop(name, None)
+    if claims is stamp.claims:
+        headers[wire.HEADER] = wire.encode_plainly(now, stamp.text, reserved)
+    else:
+        headers[wire.HEADER] = wire.encode(now, claims._replace(reserved=reserved))
+    if facts.shape is Shape.CHORD_BODY and attempt is not None and delivery is not None:
+        headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, delivery, config.fan_in)
+
+
+class Case(NamedTuple):
+    """What a decision about a message depends on, besides its plan."""
+
+    facts: Outgoing
+    call: Mode | None
+    delayed: bool
+    active: SpanContext
+    delivery: Delivery | None
+    """Of the task that publishes it."""
+
+
+def _decide(telemetry: Telemetry, plans: Plans, plan: Plan, case: Case) -> Stamp:
+    facts, call, delayed, active, delivery = case
+    if facts.shape is not Shape.SINGLE:
+        inherited = delivery.decision if delivery is not None and facts.shape is Shape.RETRY else None
+        fan_out = facts.shape is Shape.FAN_OUT
+        return plan.stamp(plan.decide(call=call, fan_out=fan_out, delayed=delayed, inherited=inherited))
+    _, span_id, _, _, _, valid = active  # its properties are Python calls
+    threshold = plans.config.fan_out_threshold
+    looped = valid and threshold is not None and telemetry.published.with_one_more(span_id) > threshold
+    itself = delivery is not None and delivery.plan.route.name == plan.route.name
+    if call is None and not (delayed or looped or itself):
+        return plan.plain or plan.decide_plainly()
+    return plan.stamp(plan.decide(call=call, looped=looped, publishes_itself=itself, delayed=delayed))
+
+
 def _end(telemetry: Telemetry, publishing: Publishing, error: BaseException | None) -> None:
-    span = publishing.span
-    if span is None:
+    plan, stamp, span, token = publishing.plan, publishing.stamp, publishing.span, publishing.token
+    if plan is None or stamp is None:
         return
-    publishing.span = None
-    with contained("recording the metrics of a publish"):
-        if instruments := telemetry.metrics.active():
-            # Outside of send_task nobody sees the end of it.
-            seconds = None if publishing.token is None else time.perf_counter() - publishing.started
-            error_type = None if error is None else type_name(error)
-            instruments.published(publishing.plan, seconds, error_type, span.get_span_context())
-    with contained("ending the span of a publish"):
-        finish(span, state=None, error=error)
-    if publishing.token is not None:
-        otel.detach(publishing.token)
+    publishing.plan = publishing.span = None
+    try:
+        instruments = telemetry.metrics.active()
+        if instruments is not None:
+            seconds = time.perf_counter() - publishing.started if publishing.started else None
+            failed = None if error is None else type_name(error)
+            context = None if span is None else span.get_span_context()
+            instruments.published(plan.task_labels, plan.operation_labels, stamp.decision, failed, seconds, context)
+        if span is not None:
+            finish(span, state=None, error=error)
+    finally:
+        if token is not None:
+            otel.detach(token)
 
 
-def _called(headers: dict[str, Any], shape: Shape) -> str | None:
-    """What the call says. Also rids a retry of the fields that Celery copied from the message it retries."""
-    called = headers.pop(_wire.CALL_HEADER, None) if _wire.CALL_HEADER in headers else None
-    if shape is not Shape.SINGLE or _wire.HEADER in headers:
-        for name in (_wire.HEADER, _wire.HEADERS_HEADER, _wire.RECEIVED):
-            headers.pop(name, None)
-    if shape is Shape.RETRY:
-        _carrier.drop(headers)
-    return called if isinstance(called, str) and called in MODES else _chosen.get()
+def _asked_by_call(message: Message) -> Mode | None:
+    """The mode that the call names: ``apply_async(otel_propagation=...)``, or a header. It is taken off the message."""
+    asked = None
+    if wire.CALL_HEADER in message.headers:
+        asked = message.headers.pop(wire.CALL_HEADER)
+    if TASK_ATTRIBUTE in message.properties:
+        asked = message.properties.pop(TASK_ATTRIBUTE)
+    return asked if asked in MODES else None
 
 
-def _decide(
-    plan: Plan, message: Outgoing, called: str | None, delayed: bool, active: SpanContext, run: Run | None
-) -> Decision:
-    shape = message.shape
-    if shape is not Shape.SINGLE:
-        inherited = run.decision if run is not None and shape is Shape.RETRY else None
-        return plan.decide(called, fan_out=shape is Shape.FAN_OUT, delayed=delayed, inherited=inherited)
-    looped = active.is_valid and beyond(_count(active), plan.config.fan_out_threshold)
-    itself = run is not None and run.message.name == message.name
-    return plan.decide(called, looped=looped, publishes_itself=itself, delayed=delayed)
-
-
-def _linked(telemetry: Telemetry, span: Span, claims: _wire.Claims, trust: Mode | None) -> _wire.Claims:
-    """What only the PRODUCER span of a linked message can add; nothing is reserved where a worker would not use it."""
-    created = span.get_span_context()
-    return claims._replace(
-        origin=claims.origin or (created if created.is_valid else None),
-        reserved=telemetry.spans.reserve(span, claims.first) if trust in (None, "child") else None,
-    )
-
-
-def _count(active: SpanContext) -> int:
-    """How many messages the active span has published, with this one; remembered for the last few spans only."""
-    counts = _counts.get()
-    if counts is None:
-        _counts.set(counts := {})
-    count = counts[active.span_id] = counts.pop(active.span_id, 0) + 1
-    if len(counts) > _SPANS_COUNTED:
-        del counts[next(iter(counts))]
-    return count
+def _header_runs(app: Celery, attempt: Attempt, delivery: Delivery, enabled: bool | None) -> str:
+    """What the body of a chord gets that ``attempt``, the last header task or ``celery.chord_unlock``, publishes."""
+    if attempt.header_runs is None:
+        request = delivery.request
+        contexts = chord_store.gather(app, request.group, header_task_ids(request), enabled)
+        if not contexts and attempt.context is not None:
+            contexts = [attempt.context]
+        attempt.header_runs = wire.encode_headers(contexts)
+    return attempt.header_runs

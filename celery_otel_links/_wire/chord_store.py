@@ -17,8 +17,6 @@ from celery import Celery
 from celery.result import GroupResult
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._config.options import Config
-from celery_otel_links._rules.canvas import header_ids_of_unlock
 from celery_otel_links._wire import header as _wire
 
 PATIENCE = 0.1
@@ -27,26 +25,19 @@ _SUFFIX = ".otel-links"
 _CHEAP = {"RedisBackend", "FilesystemBackend", "CacheBackend"}
 
 
-def store(app: Celery, run: Any, config: Config) -> None:
+def store(app: Celery, group_id: str, task_id: str, context: SpanContext, enabled: bool | None) -> None:
     """Leave the span context of the header task that runs where the publisher of the body finds it."""
-    if run.context is None or not run.context.is_valid or not _enabled(app, config):
-        return
-    text = _wire.encode_context(run.context)
-    _bounded(lambda: _store(app.backend, str(run.message.header_of), run.message.id, text))
+    if _enabled(app, enabled):
+        text = _wire.encode_context(context)
+        _bounded(lambda: _store(app.backend, group_id, task_id, text))
 
 
-def gathered(app: Celery, run: Any, group: str | None, config: Config) -> str:
-    """The header for the body that ``run``, the last header task or ``celery.chord_unlock``, is publishing."""
-    if run.headers is None:  # a body that is a group is published as several messages
-        contexts: list[SpanContext] = []
-        if _enabled(app, config):
-            known = header_ids_of_unlock(run.request)
-            texts = _bounded(lambda: list(_load(app.backend, group, known))) or []
-            contexts = [context for context in map(_wire.decode_context, texts) if context is not None]
-        if not contexts and run.context is not None and run.context.is_valid:
-            contexts = [run.context]
-        run.headers = _wire.encode_headers(contexts)
-    return run.headers
+def gather(app: Celery, group_id: str | None, header_ids: list[str], enabled: bool | None) -> list[SpanContext]:
+    """The span contexts that the header tasks of a chord have left, for its body."""
+    if not _enabled(app, enabled):
+        return []
+    texts = _bounded(lambda: list(_load(app.backend, group_id, header_ids))) or []
+    return [context for context in map(_wire.decode_context, texts) if context is not None]
 
 
 def enabled_by_default(backend: Any) -> bool:
@@ -54,8 +45,8 @@ def enabled_by_default(backend: Any) -> bool:
     return not _CHEAP.isdisjoint(_names(backend))
 
 
-def _enabled(app: Celery, config: Config) -> bool:
-    return enabled_by_default(app.backend) if config.fan_in is None else config.fan_in
+def _enabled(app: Celery, enabled: bool | None) -> bool:
+    return enabled_by_default(app.backend) if enabled is None else enabled
 
 
 def _store(backend: Any, group: str, task_id: str, text: str) -> None:

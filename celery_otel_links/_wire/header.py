@@ -7,17 +7,16 @@ reads a newer header; a value that is broken is dropped alone.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from celery_otel_links._config.modes import MODES, Mode
+
 HEADER = "celery-otel-links"
 HEADERS_HEADER = "celery-otel-links-headers"
-RECEIVED = "celery-otel-links-received"
-"""Not on the wire: the worker's main process puts the time of receipt into the request under this name."""
 CALL_HEADER = "otel-propagation"
 """What a caller sets to choose the mode of one call."""
 MAX_LENGTH = 1024
@@ -29,12 +28,14 @@ ROOT = "root"
 _MOST_CHORDS = 4
 _TIME = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 _RANKS = {str(rank): rank for rank in range(1, 100)}
-_MODES = {mode: mode for mode in ("child", "link", "none")}
+_MODES: dict[str, Mode] = {mode: mode for mode in MODES}
 _REASON = re.compile(r"[a-z][a-z-]{0,31}")
 _CONTEXT = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _CHORD = re.compile(r"([0-9]{1,11}(?:\.[0-9]{1,9})?)(?:-([0-9a-f-]{52}))?")
-_START = re.compile(r"v=1;t=([0-9]{1,11}\.[0-9]{6})(?:;|$)")
-_SHORT = 64
+_PLAIN = re.compile(
+    r"v=1;t=([0-9]{1,11}\.[0-9]{6})(;mode=(?:child|link|none);reason=[a-z][a-z-]{0,31};rank=[1-9][0-9]?)"
+    r"(?:;reserved=([0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}))?"
+)
 _VERSION = re.compile(r"v=[1-9][0-9]?(?:;|$)")
 
 
@@ -49,7 +50,7 @@ class Chord(NamedTuple):
 class Claims(NamedTuple):
     """What one message says about itself besides the time; every part of it may be missing."""
 
-    mode: str | None = None
+    mode: Mode | None = None
     reason: str | None = None
     rank: int | None = None
     origin: SpanContext | None = None
@@ -65,6 +66,8 @@ class Claims(NamedTuple):
     """The chords whose headers this task is among, the innermost first."""
     body: SpanContext | str | None = None
     """Of the body of a chord: the span whose trace it continues, or ``ROOT``."""
+    captured: float | None = None
+    """When the context was captured that a message was published with, if that was earlier."""
 
 
 NOTHING = Claims()
@@ -72,23 +75,31 @@ NOTHING = Claims()
 
 def encode(published: float, claims: Claims) -> str:
     """The text of the header, at most ``MAX_LENGTH`` ASCII characters; ``published`` in seconds since the epoch."""
-    if claims[3:] == NOTHING[3:]:
-        return f"v=1;t={published:.6f}{_decided(claims[:3])}"
-    return f"v=1;t={published:.6f}{_written(claims)}"
+    return f"v=1;t={published:.6f}{written(claims)}"
+
+
+def encode_plainly(published: float, decided: str, reserved: SpanContext | None) -> str:
+    """What :func:`encode` gives for claims of a decision, as :func:`written`, and a reserved context alone."""
+    if reserved is None:
+        return f"v=1;t={published:.6f}{decided}"
+    return f"v=1;t={published:.6f}{decided};reserved={encode_context(reserved)}"
 
 
 def decode(text: object) -> tuple[float | None, Claims]:
     """What ``text`` says, as far as it can be read; the first of two equal keys counts."""
-    if not isinstance(text, str) or len(text) > MAX_LENGTH:
-        return None, NOTHING
-    if found := _START.match(text):  # as this version writes it
-        rest = text[found.end() :]
-        # Most messages say nothing but how they were decided, and that in few ways.
-        return float(found[1]), _few(rest) if len(rest) <= _SHORT else _read(rest)
-    if not _VERSION.match(text):
+    if not isinstance(text, str) or len(text) > MAX_LENGTH or not _VERSION.match(text):
         return None, NOTHING
     time = next((part[2:] for part in text.split(";") if part.startswith("t=")), "")
-    return _time(time), _read(text)
+    return _time(time), read(text)
+
+
+def decode_plainly(text: object) -> tuple[float, str, SpanContext | None] | None:
+    """Of a header that :func:`encode_plainly` could have written: the time, the decision's text, what is reserved."""
+    found = _PLAIN.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    published, decided, reserved = found.groups()
+    return float(published), decided, None if reserved is None else decode_context(reserved)
 
 
 def encode_context(context: SpanContext) -> str:
@@ -129,24 +140,20 @@ def decode_headers(text: object) -> tuple[tuple[SpanContext, ...], int]:
     return kept[:MAX_LINKS], dropped + max(0, len(kept) - MAX_LINKS)
 
 
-def _written(claims: tuple[Any, ...]) -> str:
+def written(claims: tuple[Any, ...]) -> str:
+    """Claims as text, with a ``;`` in front of each."""
     return "".join([f";{key}={_write(value)}" for key, value in zip(_KEYS, claims, strict=False) if value is not None])
 
 
-_decided = functools.lru_cache(maxsize=256)(_written)
-
-
-def _read(text: str) -> Claims:
-    read: dict[str, SpanContext | float | str | tuple[Chord, ...] | None] = {}
+def read(text: str) -> Claims:
+    """The claims in ``text``."""
+    found: dict[str, SpanContext | float | str | tuple[Chord, ...] | None] = {}
     for part in text.split(";"):
         key, _, value = part.partition("=")
         reader = _READERS.get(key)
-        if reader is not None and key not in read:
-            read[key] = reader(value)
-    return Claims(*map(read.get, _KEYS)) if read else NOTHING  # type: ignore[arg-type]
-
-
-_few = functools.lru_cache(maxsize=256)(_read)
+        if reader is not None and key not in found:
+            found[key] = reader(value)
+    return Claims(*map(found.get, _KEYS)) if found else NOTHING  # type: ignore[arg-type]
 
 
 def _write(value: SpanContext | float | str | tuple[Chord, ...]) -> str:
@@ -195,5 +202,6 @@ _READERS: dict[str, Callable[[str], SpanContext | float | str | tuple[Chord, ...
     "first-t": _time,
     "chord": _chords,
     "body": _body,
+    "captured-t": _time,
 }
 _KEYS = tuple(_READERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import baggage, propagate
@@ -12,8 +13,9 @@ from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from celery_otel_links._errors import contained
 from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import header, header_names
+from celery_otel_links._rules.message import header
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""
@@ -39,7 +41,7 @@ class _RequestGetter(Getter[Request]):
         return [value if reader is None else reader(value)]
 
     def keys(self, carrier: Request) -> list[str]:
-        return header_names(carrier)
+        return [*vars(carrier), *(carrier.headers if isinstance(carrier.headers, dict) else ())]
 
 
 def _parent(text: str) -> str:
@@ -93,20 +95,42 @@ def _plain() -> bool:
     return _w3c.default if propagator is _w3c.propagator else _w3c.look(propagator)
 
 
-def inject(
-    headers: dict[str, Any], context: Context, span_context: SpanContext, allowed: bool | frozenset[str]
-) -> None:
-    """Write ``context``, whose span is ``span_context``, into a message's headers, with the ``allowed`` baggage."""
-    entries = baggage.get_all(context)
-    if allowed is not True:
-        headers.pop("baggage", None)  # what a caller copied from another message is not filtered
-    if not entries and not span_context.trace_state and _plain():
-        if span_context.is_valid:
-            trace_id, span_id, _, flags, _, _ = span_context
+def inject(headers: dict[str, Any], context: Context, allowed: bool | frozenset[str]) -> None:
+    """Write ``context`` into a message's headers, with the ``allowed`` baggage.
+
+    Entries of ``baggage`` that somebody else has put into the headers stay, unless baggage is limited. A propagator
+    that fails costs what it would have written, and no more.
+    """
+    trace_id, span_id, _, flags, state, valid = get_current_span(context).get_span_context()
+    # A context that holds nothing but a span holds no baggage.
+    entries = None if len(context) <= valid else baggage.get_all(context)
+    others = headers.pop("baggage", None) if allowed is not True or entries else None
+    if valid:
+        headers.pop("tracestate", None)  # of another trace
+    if (not entries and not state and _plain()) or not _propagated(headers, context, entries, allowed):
+        if valid:
             headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
-            headers.pop("tracestate", None)  # of another trace
-        return
-    propagate.inject(headers, context if allowed is True or not entries else _with_baggage(context, context, allowed))
+    elif allowed is True and isinstance(others, str):
+        headers["baggage"] = _merged(others, headers.get("baggage"))
+
+
+def _propagated(
+    headers: dict[str, Any], context: Context, entries: Mapping[str, object] | None, allowed: bool | frozenset[str]
+) -> bool:
+    """Whether the global propagator has written ``context``, with those of its ``entries`` that are allowed."""
+    with contained("a propagator"):
+        propagate.inject(headers, context if allowed is True or not entries else _with_baggage(context, allowed))
+        return True
+    return False
+
+
+def _merged(others: str, ours: str | None) -> str:
+    """The entries of both, with ours in place of those of the same name."""
+    if not ours:
+        return others
+    names = {entry.partition("=")[0].strip() for entry in ours.split(",")}
+    kept = [entry for entry in others.split(",") if entry.partition("=")[0].strip() not in names]
+    return ",".join([*kept, ours])
 
 
 def drop(headers: dict[str, Any]) -> None:
@@ -133,7 +157,7 @@ def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, 
     except Exception:  # what stands on the wire never raises, whosever propagator reads it
         return _EMPTY, None
     if allowed is not True:
-        context = _with_baggage(context, context, allowed)
+        context = _with_baggage(context, allowed)
     return context, creation(context)
 
 
@@ -146,7 +170,9 @@ def creation(context: Context) -> SpanContext | None:
 def below(context: Context, carried: SpanContext | None, parent: SpanContext | None) -> Context:
     """``context``, which ``carried`` a span, with ``parent`` in its place; without a parent its baggage alone."""
     if parent is None:
-        return _with_baggage(_EMPTY, context, True) if baggage.get_all(context) else _EMPTY
+        return _baggage_alone(context) if len(context) > 1 else _EMPTY
+    if parent is carried:
+        return context
     if carried is None or parent.trace_id != carried.trace_id:
         return set_span_in_context(NonRecordingSpan(parent), context)
     if parent.span_id == carried.span_id:
@@ -156,11 +182,16 @@ def below(context: Context, carried: SpanContext | None, parent: SpanContext | N
     return set_span_in_context(NonRecordingSpan(parent), context)
 
 
-def _with_baggage(context: Context, source: Context, allowed: bool | frozenset[str]) -> Context:
-    entries = baggage.get_all(source)
-    if allowed is not True:
-        context = baggage.clear(context)
-    for name, value in entries.items():
-        if allowed is True or (allowed and name in allowed):
-            context = baggage.set_baggage(name, value, context)
+def _baggage_alone(context: Context) -> Context:
+    alone = _EMPTY
+    for name, value in baggage.get_all(context).items():
+        alone = baggage.set_baggage(name, value, alone)
+    return alone
+
+
+def _with_baggage(context: Context, allowed: bool | frozenset[str]) -> Context:
+    """``context`` with the ``allowed`` entries of its baggage alone."""
+    for name in baggage.get_all(context):
+        if not allowed or (allowed is not True and name not in allowed):
+            context = baggage.remove_baggage(name, context)
     return context

@@ -19,13 +19,12 @@ from billiard.pool import MaybeEncodingError
 from celery import Celery
 from celery.exceptions import NotRegistered, Reject
 
-from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import contained
 from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import unstarted
-from celery_otel_links._tracing.delivery import Run
+from celery_otel_links._rules.message import RECEIVED, incoming, unstarted
+from celery_otel_links._tracing.delivery import deliver
+from celery_otel_links._tracing.run import report
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import header as _wire
 from celery_otel_links._worker.attempt_board import Farewells
 from celery_otel_links._worker.method_hooks import ahead, during
 
@@ -78,7 +77,7 @@ class MainProcess:
     def received(self, request: Any, pool: Any) -> None:
         """``task_received``: the worker's request is the only thing that knows its process and its real start."""
         # What stands in this dict reaches task.request in every pool, over process boundaries too.
-        request.request_dict[_wire.RECEIVED] = received = time.time()
+        request.request_dict[RECEIVED] = received = time.time()
         if type(pool).__module__ != PREFORK:
             return  # its tasks end in this process, whatever ends them
         self._pid = os.getpid()
@@ -94,7 +93,7 @@ class MainProcess:
         self._say(request, 0.0)
 
     def _say(self, request: Any, started: float) -> None:
-        received = vars(request).get(_wire.RECEIVED)
+        received = vars(request).get(RECEIVED)
         if received is not None and os.getpid() != self._pid:
             self._farewells.say(received, started)
 
@@ -131,7 +130,7 @@ class MainProcess:
         A task that waits in the pool's buffer is "terminated" without having started; the pool may claim that it was
         started in this process, in the distant future.
         """
-        received = self._requests.get(vars(request).get(_wire.RECEIVED, 0.0))
+        received = self._requests.get(vars(request).get(RECEIVED, 0.0))
         if not terminated or (received is not None and received.worker_pid in (None, self._pid)):
             self._tell(request, "EXPIRED" if expired else "REVOKED", marked=received)
         elif received is not None and signum not in _HARMLESS:
@@ -180,13 +179,13 @@ class MainProcess:
         if request is None or job._accepted:
             return
         pid, fields = process.pid, request.request_dict
-        begun = self._farewells.begun(pid, fields[_wire.RECEIVED])
+        begun = self._farewells.begun(pid, fields[RECEIVED])
         if begun is not None:
             error = WorkerLostError(f"Worker process {pid} was gone before it could say that the task had begun")
             self._tell(unstarted(fields), "FAILURE", error, start=begun, marked=request, pid=pid)
 
     def _said(self, request: Any) -> bool:
-        return self._farewells.said(request.worker_pid, request.request_dict[_wire.RECEIVED])
+        return self._farewells.said(request.worker_pid, request.request_dict[RECEIVED])
 
     def _tell(
         self,
@@ -218,15 +217,13 @@ class MainProcess:
         now = time.time()
         begun = now if start is None else start
         task = None if marked is None else marked.task
-        run = Run(self._telemetry, app, task, name, request, fields.get("kwargs"), begun)
-        if pid is not None:
-            run.relation = run.relation._replace(reserved=None)  # the same message runs again, and will take it
-        if not run.plan.excluded:
-            run.open(self._telemetry, begun)
-            if run.span is not None:
-                finish(run.span, state=state, error=error, end=now)
-            if instruments := self._telemetry.metrics.active():
-                instruments.unfinished(run.plan, state)
+        plans = self._telemetry.plans(app)
+        plan = plans.to_run(app, task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
+        facts = incoming(request, name, app)
+        delivery = deliver(plans, plan, facts, request, begun, self._telemetry.spans.most_links)
+        if pid is not None:  # the same message runs again, and will take what is reserved
+            delivery = delivery._replace(relation=delivery.relation._replace(reserved=None))
+        report(self._telemetry, delivery, state, error, now)
 
 
 def _unwrapped(failure: Any) -> Any:

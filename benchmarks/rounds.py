@@ -1,0 +1,216 @@
+"""One round of one variant: tasks that are published, received, run and exported in this process, and what that took."""
+
+import cProfile
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import process_time, thread_time
+
+from celery import Celery, signals
+from celery.app.trace import build_tracer
+from celery.concurrency.prefork import TaskPool
+from celery.worker.request import Request
+from opentelemetry import context, trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from variants import Variant
+
+BATCH = 512
+"""The most spans that a BatchSpanProcessor exports at once, unless it is told otherwise."""
+WARM_UP = 20
+"""Tasks of each round that are not measured: what is worked out once per task and queue is no cost of a message."""
+WORKER = "worker@bench"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Microseconds of processor time per task."""
+
+    publish: float
+    receive: float
+    run: float
+    encoding: float
+    elsewhere: float | None
+    """What other threads, and the collection, take for metrics; None if this round did not wait for them."""
+
+    @property
+    def path(self) -> float:
+        return self.publish + self.receive + self.run
+
+
+class Kept(SpanProcessor):
+    """Keeps what ends until it is taken, as a BatchSpanProcessor does."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+    def taken(self) -> list[ReadableSpan]:
+        spans, self.spans = self.spans, []
+        return spans
+
+
+class Providers:
+    """The SDK of one variant, with its defaults but for the exporters, which are ours."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.tracers = TracerProvider(sampler=ParentBased(ALWAYS_ON if variant.sampled else ALWAYS_OFF))
+        self.kept = Kept()
+        self.tracers.add_span_processor(self.kept)
+        self.reader = InMemoryMetricReader()
+        self.meters = MeterProvider([self.reader]) if variant.metrics else NoOpMeterProvider()
+
+
+class Consumer:
+    """What sends `task_received` in a prefork worker."""
+
+    hostname = WORKER
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self.pool = TaskPool(1, app=app)
+
+
+class Bench:
+    """The app whose one task does nothing, and the providers of all variants. Use it as a context manager."""
+
+    def __init__(self, variants: Iterable[Variant]) -> None:
+        self.app = Celery("bill", broker="memory://", set_as_current=True)
+        self.app.conf.update(broker_connection_retry_on_startup=True, task_ignore_result=True)
+        self.noop = self.app.task(name="shop.noop")(_noop)
+        self.app.finalize()
+        self._providers = {variant: Providers(variant) for variant in variants}
+        self._consumer = Consumer(self.app)
+
+    def __enter__(self) -> "Bench":
+        self._connection = self.app.connection_for_read()
+        self._channel = self._connection.default_channel
+        self.noop.apply_async((1, 2))  # declares the queue
+        self._requests(1)
+        gc.freeze()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def one_round(
+        self, variant: Variant, tasks: int, *, settle: bool, profile: cProfile.Profile | None = None
+    ) -> Round:
+        """Publishes, receives and runs so many tasks; with `settle`, waits for what other threads do about them."""
+        providers = self._providers[variant]
+        disconnect = variant.connect(providers.tracers, providers.meters)
+        try:
+            self._steps(providers, WARM_UP, None)
+            if variant.metrics:
+                providers.reader.get_metrics_data()
+            with _without_garbage_collection():
+                others = process_time() - thread_time()
+                publish, receive, run, encoding = self._steps(providers, tasks, profile)
+                elsewhere = self._metrics(providers, others) / tasks if settle and variant.metrics else None
+                if variant.metrics and not settle:
+                    providers.reader.get_metrics_data()
+        finally:
+            disconnect()
+        return Round(publish=publish, receive=receive, run=run, encoding=encoding, elsewhere=elsewhere)
+
+    def _steps(self, providers: Providers, tasks: int, profile: cProfile.Profile | None) -> tuple[float, ...]:
+        tracer = providers.tracers.get_tracer("request")
+        # A request of its own for each publish: hundreds from one span would be a loop, which is another mode.
+        parents = [(trace.set_span_in_context(tracer.start_span("request")),) for _ in range(tasks)]
+        publish = _timed(self._publish, parents, profile)
+        produced = providers.kept.taken()
+
+        messages = self._requests(tasks)
+        receive = _timed(self._receive, [(request,) for request, _ in messages], profile)
+
+        runs = []
+        for request, (args, kwargs, embed) in messages:
+            ready = {**request.request_dict, **embed, "args": args, "kwargs": kwargs, "is_eager": False}
+            runs.append((request.id, args, kwargs, ready))
+        # Made anew each round: older Celerys look for receivers only here.
+        run = _timed(build_tracer(self.noop.name, self.noop, app=self.app, hostname=WORKER), runs, profile)
+
+        batches = [(batch,) for spans in (produced, providers.kept.taken()) for batch in _batches(spans)]
+        encoding = _timed(_encode, batches, profile) * len(batches) / tasks
+        return publish, receive, run, encoding
+
+    def _publish(self, parent: context.Context) -> None:
+        token = context.attach(parent)
+        self.noop.apply_async((1, 2))
+        context.detach(token)
+
+    def _receive(self, request: Request) -> None:
+        signals.task_received.send(sender=self._consumer, request=request)
+
+    def _requests(self, count: int) -> list[tuple[Request, tuple]]:
+        """The published messages, as the worker makes requests of them."""
+        made = []
+        for _ in range(count):
+            message = self._channel.basic_get("celery", no_ack=True)
+            made.append((Request(message, app=self.app, hostname=WORKER, task=self.noop), message.payload))
+        return made
+
+    def _metrics(self, providers: Providers, others: float) -> float:
+        """Microseconds that the metrics took outside the main thread since then, and that a collection takes more."""
+        _wait_for_other_threads()
+        elsewhere = process_time() - thread_time() - others
+        first, second = (_timed(providers.reader.get_metrics_data, [()], None) for _ in range(2))
+        return 1e6 * elsewhere + first - second
+
+
+def _noop(x, y):
+    return x
+
+
+def _encode(spans: list[ReadableSpan]) -> None:
+    encode_spans(spans).SerializeToString()
+
+
+def _batches(spans: list[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
+    return (spans[start : start + BATCH] for start in range(0, len(spans), BATCH))
+
+
+def _timed(step: Callable[..., object], of: list[tuple], profile: cProfile.Profile | None) -> float:
+    """The mean microseconds of this thread that the step takes."""
+    if not of:
+        return 0.0
+    if profile:
+        profile.enable()
+    start = thread_time()
+    for arguments in of:
+        step(*arguments)
+    taken = thread_time() - start
+    if profile:
+        profile.disable()
+    return 1e6 * taken / len(of)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _wait_for_other_threads(quiet: float = 1.15, most: float = 10.0) -> None:
+    """Until they have done nothing for longer than the second that ours may rest."""
+    if threading.active_count() == 1:
+        return
+    deadline, since, seen = time.monotonic() + most, time.monotonic(), process_time() - thread_time()
+    while time.monotonic() - since < quiet and time.monotonic() < deadline:
+        time.sleep(0.02)
+        now = process_time() - thread_time()
+        if now - seen > 1e-4:
+            since, seen = time.monotonic(), now
