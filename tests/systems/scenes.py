@@ -30,8 +30,8 @@ def later(app: Celery, countdown: float, times: int = 1) -> None:
 
 
 def naive(app: Celery, seconds: float) -> None:
-    """With an eta without a zone, as the worker reads it: UTC, or the zone of an application without ``enable_utc``."""
-    now = datetime.now(timezone.utc if app.conf.enable_utc else app.timezone).replace(tzinfo=None)
+    """With an eta without a zone, in UTC, as every worker takes it."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
     app.tasks["store.add"].apply_async((1, 2), eta=now + timedelta(seconds=seconds))
 
 
