@@ -16,16 +16,20 @@ from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.options import Config, ConfigError
 from celery_otel_links._contrib import Predecessor
-from celery_otel_links._errors import PASSING, guarded, log_once
-from celery_otel_links._rules.message import Message
-from celery_otel_links._tracing import publish as _publish
-from celery_otel_links._tracing import run as _run
+from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.publish import Publisher
+from celery_otel_links._tracing.run import Runner
 from celery_otel_links._tracing.telemetry import Telemetry, read_config
 from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.flush import Flusher
 from celery_otel_links._worker.main_process import MainProcess
 
 logger = logging.getLogger("celery_otel_links")
+
+
+class Process:
+    def __init__(self, main: MainProcess, flusher: Flusher) -> None:
+        self.began, self.ended, self.after_task = main.began, main.ended, flusher.after_task
 
 
 class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
@@ -55,7 +59,9 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         )
         self._main = MainProcess(self.telemetry)
         self._flusher = Flusher(self.telemetry, self._main.settle)
-        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        self._publisher = Publisher(self.telemetry)
+        self._runner = Runner(self.telemetry, Process(self._main, self._flusher))
+        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
         self._predecessor = Predecessor()
@@ -73,10 +79,10 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         return (
             (signals.celeryd_init, self.celeryd_init),
             (signals.worker_ready, self.worker_ready),
-            (signals.before_task_publish, self.before_task_publish),
+            (signals.before_task_publish, self._publisher.before_task_publish),
             (signals.task_received, self.task_received),
-            (signals.task_prerun, self.task_prerun),
-            (signals.task_postrun, self.task_postrun),
+            (signals.task_prerun, self._runner.task_prerun),
+            (signals.task_postrun, self._runner.task_postrun),
             (signals.task_failure, self.task_failure),
             (signals.task_retry, self.task_retry),
             (signals.task_revoked, self.task_revoked),
@@ -86,61 +92,14 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.worker_process_shutdown, self.worker_process_shutdown),
         )
 
-    def _send_task(
-        self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        telemetry = self.telemetry
-        return (
-            wrapped(*args, **kwargs) if telemetry is None else _publish.send_task(telemetry, wrapped, app, args, kwargs)
-        )
-
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
         if self.telemetry is not None:
             _start.install(instance, self.telemetry)
 
-    def before_task_publish(
-        self,
-        *,
-        sender: str,
-        body: Any,
-        headers: dict[str, Any],
-        properties: dict[str, Any],
-        exchange: Any = None,
-        routing_key: Any = None,
-        declare: Any = None,
-        **_: Any,
-    ) -> None:
-        try:
-            message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            _publish.before(self._telemetry, message)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("before_task_publish")
-
     @guarded
     def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
         self._main.received(request, sender.pool)
-
-    def task_prerun(self, *, task_id: str, task: Any, kwargs: Any = None, **_: Any) -> None:
-        try:
-            self._main.began(task.request)
-            _run.start(self._telemetry, task, task_id, kwargs)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_prerun")
-
-    def task_postrun(self, *, task_id: str, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
-        try:
-            if _run.end(self._telemetry, task, task_id, retval, state):
-                self._main.ended(task.request)
-            self._flusher.after_task(state)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_postrun")
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:

@@ -84,7 +84,8 @@ def producer(stamped: Attributes, message: Message, facts: Outgoing, contrib: bo
     attributes = stamped.copy()
     if facts.retries:
         attributes[RETRIES] = facts.retries
-    fields, identifier = message.fields, message.id
+    fields = message.fields
+    identifier = str(fields.get("id"))
     if contrib:
         attributes[CONVERSATION_ID] = text_of(message.properties.get("correlation_id") or identifier)
     _identify(attributes, identifier, fields.get("root_id"))

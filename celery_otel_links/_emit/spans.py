@@ -63,9 +63,9 @@ class Spans:
         self.tracer()
         return self._skips
 
-    def producer(self, name: str, attributes: Attributes) -> Span:
-        """A started PRODUCER span under the current one."""
-        return self.tracer().start_span(name, None, SpanKind.PRODUCER, attributes)
+    def producer(self, name: str, context: Context, attributes: Attributes) -> Span:
+        """A started PRODUCER span under the one in ``context``, which is the current one."""
+        return self.tracer().start_span(name, context, SpanKind.PRODUCER, attributes)
 
     def consumer(
         self, name: str, context: Context, relation: Relation, attributes: Attributes, start: float | None = None

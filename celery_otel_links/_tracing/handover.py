@@ -11,7 +11,7 @@ from opentelemetry import propagate
 from opentelemetry.context import Context
 
 from celery_otel_links._config.modes import MODES, Mode, mode_of
-from celery_otel_links._tracing.publish import NOTHING_ASKED, Asked, Publishing, under_way
+from celery_otel_links._tracing.publish import Asked, Publishing, under_way
 
 _MODE, _TIME = "celery-otel-links-mode", "celery-otel-links-captured"
 
@@ -64,12 +64,14 @@ def attach(carrier: Mapping[str, str]) -> Iterator[None]:
 
 def _asked() -> Asked:
     publishing = under_way.get()
-    return NOTHING_ASKED if publishing is None else publishing.asked
+    return Asked() if publishing is None else publishing.asked
 
 
 @contextmanager
 def _asking(asked: Asked) -> Iterator[None]:
-    token = under_way.set(Publishing(asked))
+    publishing = Publishing()
+    publishing.asked = asked
+    token = under_way.set(publishing)
     try:
         yield
     finally:
