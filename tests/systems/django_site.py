@@ -21,7 +21,7 @@ def configure(folder: Path) -> None:
             "default": {
                 "ENGINE": "django.db.backends.sqlite3",
                 "NAME": folder / "django.sqlite",
-                "OPTIONS": {"timeout": 20},
+                "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
             }
         },
         INSTALLED_APPS=["django.contrib.contenttypes", *APPS],

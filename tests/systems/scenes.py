@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from importlib import import_module
 from typing import Any
 
 from celery import Celery, chord, group
 from opentelemetry import baggage, context, trace
+
+from tests.systems import neighbours
 
 
 def everything(app: Celery) -> None:
@@ -64,15 +68,21 @@ def one(app: Celery, name: str, *args: Any) -> None:
     app.tasks[name].delay(*args)
 
 
+def together(app: Celery, what: str, times: int) -> None:
+    for _ in range(times):
+        app.tasks["store.together"].delay(what)
+
+
 SCENES: dict[str, Callable[..., Any]] = {
-    scene.__name__: scene for scene in (everything, later, naive, priorities, routed, summed, says, one)
+    scene.__name__: scene for scene in (everything, later, naive, priorities, routed, summed, says, one, together)
 }
 
 
 def main(name: str, arguments: str) -> None:
-    from tests.systems.app import app, beside
+    module = import_module(os.environ.get("OTEL_LINKS_TEST_APP", "tests.systems.app"))
+    app, beside = module.app, module.beside
 
-    with trace.get_tracer("scene").start_as_current_span("request"):
+    with neighbours.request(beside), trace.get_tracer("scene").start_as_current_span("request"):
         result = SCENES[name](app, *json.loads(arguments))
     if "logfire" in beside:
         trace.get_tracer_provider().force_flush()
