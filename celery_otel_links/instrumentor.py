@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import celery
@@ -15,21 +16,24 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.options import Config, ConfigError
+from celery_otel_links._config.sources import config_of, read_config
 from celery_otel_links._contrib import Predecessor
 from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
-from celery_otel_links._tracing.run import Runner
-from celery_otel_links._tracing.telemetry import Telemetry, read_config
+from celery_otel_links._tracing.run import Runner, report
+from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
-from celery_otel_links._worker.flush import Flusher
-from celery_otel_links._worker.main_process import MainProcess
+from celery_otel_links._worker.attempt_board import AttemptBoard
+from celery_otel_links._worker.child import Child
+from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
+from celery_otel_links._worker.lost_attempts import LostAttempts
+from celery_otel_links._worker.never_ran import NeverRan
+from celery_otel_links._worker.periodic_flush import PeriodicFlush
+from celery_otel_links._worker.receipts import Receipts
+from celery_otel_links._worker.takeover import Takeover
 
 logger = logging.getLogger("celery_otel_links")
-
-
-class Process:
-    def __init__(self, main: MainProcess, flusher: Flusher) -> None:
-        self.began, self.ended, self.after_task = main.began, main.ended, flusher.after_task
 
 
 class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
@@ -51,17 +55,27 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if unknown:
             allowed = "app, config, tracer_provider, meter_provider"
             raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
-        self.telemetry = self._telemetry = Telemetry(
+        given = options.get("config")
+        self.telemetry = Telemetry(
             app=options.get("app"),
-            config=options.get("config"),
+            config=Config.from_mapping(given) if isinstance(given, Mapping) else given,
+            read=config_of,
             tracer_provider=options.get("tracer_provider"),
             meter_provider=options.get("meter_provider"),
         )
-        self._main = MainProcess(self.telemetry)
-        self._flusher = Flusher(self.telemetry, self._main.settle)
+        self._board = AttemptBoard()
+        self._child = Child(self._board)
+        receipts, reported = Receipts(), partial(report, self.telemetry)
+        takeover = Takeover(self._board, reported)
+        self._lost = LostAttempts(self._board, receipts, takeover)
+        self._never_ran = NeverRan(receipts, reported)
+        self._periodic_flush = PeriodicFlush(self.telemetry)
+        self._child_flush = ChildFlush(self.telemetry)
+        self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
         self._publisher = Publisher(self.telemetry)
-        self._runner = Runner(self.telemetry, Process(self._main, self._flusher))
+        self._runner = Runner(self.telemetry, begin=self._child.begin, claim=self._child.claim, ended=self._task_ended)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
+        self._on_commit = OnCommit()
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
         self._predecessor = Predecessor()
@@ -71,7 +85,8 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
-        self._flusher.remove()
+        self._on_commit.release()
+        self._exit_flush.remove()
         self._predecessor.release()
         self.telemetry = None
 
@@ -88,53 +103,75 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.task_revoked, self.task_revoked),
             (signals.task_rejected, self.task_rejected),
             (signals.task_unknown, self.task_unknown),
+            (signals.worker_process_init, self.worker_process_init),
             (signals.worker_shutting_down, self.worker_shutting_down),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
+            (signals.beat_init, self.beat_init),
+            (signals.beat_embedded_init, self.beat_embedded_init),
         )
 
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
         if self.telemetry is not None:
-            _start.install(instance, self.telemetry)
+            _start.install(instance, self.telemetry, self._board)
 
     @guarded
-    def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
-        self._main.received(request, sender.pool)
+    def task_received(self, *, request: Any, **_: Any) -> None:
+        self._lost.received(request)
+
+    def _task_ended(self, state: str | None) -> None:
+        if state is None and self._child.runs_tasks:
+            self._child_flush.after_task()
+        self._periodic_flush.after_task()
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:
-        self._main.failed(task_id, exception)
+        self._lost.failed(task_id, exception)
 
     @guarded
     def task_retry(self, *, request: Any, reason: Any = None, **_: Any) -> None:
-        self._main.failed(request.id, getattr(reason, "exc", None))
+        self._lost.failed(request.id, getattr(reason, "exc", None))
 
     @guarded
     def task_revoked(
         self, *, request: Any, terminated: bool = False, signum: Any = None, expired: bool = False, **_: Any
     ) -> None:
-        self._main.revoked(request, terminated=terminated, signum=signum, expired=expired)
+        if not (terminated and self._lost.terminated(request, signum)):
+            self._never_ran.revoked(request, expired=expired)
 
     @guarded
     def task_rejected(self, *, sender: Any, message: Any, **_: Any) -> None:
-        self._main.rejected(sender.app, message)
+        self._never_ran.rejected(sender.app, message)
 
     @guarded
     def task_unknown(self, *, sender: Any, message: Any, name: str, **_: Any) -> None:
-        self._main.unknown(sender.app, message, name)
+        self._never_ran.unknown(sender.app, message, name)
 
     @guarded
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
-        self._flusher.install()
-        self._main.ready(sender)
+        self._exit_flush.install()
+        self._lost.watch(sender)
+        self._never_ran.watch(sender)
 
     @guarded
     def worker_shutting_down(self, **_: Any) -> None:
-        self._flusher.try_out()
+        self._exit_flush.begin()
+
+    @guarded
+    def worker_process_init(self, **_: Any) -> None:
+        self._child.started()
 
     @guarded
     def worker_process_shutdown(self, **_: Any) -> None:
-        self._flusher.leave()
+        self._child_flush.flush()
+
+    @guarded
+    def beat_init(self, **_: Any) -> None:
+        self._exit_flush.install()
+
+    @guarded
+    def beat_embedded_init(self, **_: Any) -> None:
+        self._child_flush.in_embedded_beat()
 
 
 def setup(

@@ -22,8 +22,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, SpanKind, get_current_span
 from opentelemetry.trace.span import TraceState
 
-from celery_otel_links._emit.attributes import REASON
-from celery_otel_links._rules.relation import LINK_KIND
+from celery_otel_links._emit.names import LINK_KIND, REASON
 
 Follow = Callable[[Mapping[str, Any]], bool]
 

@@ -7,12 +7,10 @@ import fnmatch
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeAlias, get_args
 
 from celery.exceptions import ImproperlyConfigured
 
-Mode: TypeAlias = Literal["child", "link", "none"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+from celery_otel_links._rules.facts import MODES, Mode
 
 
 class ConfigError(ImproperlyConfigured):  # type: ignore[misc, unused-ignore]

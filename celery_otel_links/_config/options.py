@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
-from celery_otel_links._config.modes import MODES, ConfigError, Mode, Patterns, mode_of, wrong
+from celery_otel_links._config.modes import ConfigError, Patterns, mode_of, wrong
+from celery_otel_links._rules.facts import MODES, Mode
 
 ENVIRONMENT_PREFIX = "CELERY_OTEL_LINKS_"
 __all__ = ["MODES", "Config", "ConfigError", "Mode", "Patterns", "mode_of"]

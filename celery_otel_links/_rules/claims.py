@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._rules.canvas import Shape
-from celery_otel_links._rules.message import Outgoing
-from celery_otel_links._rules.policy import Decision, beyond
-from celery_otel_links._wire.header import ROOT, Chord, Claims
+from celery_otel_links._rules.facts import ROOT, Chord, Claims, Decision, Outgoing, Shape
+from celery_otel_links._rules.policy import beyond
 
 
 class Predecessor(NamedTuple):

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 from celery import Celery
 
 from celery_otel_links._config.conventions import Broker, Style, broker_of
-from celery_otel_links._config.modes import MODES, Mode
-from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
-from celery_otel_links._rules.message import MAPPERS, Message, Route, route_in, route_out, rule_name, sent_kwargs
-from celery_otel_links._rules.policy import Decision, Facts, Policy, Settings, trusted
+from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
+from celery_otel_links._rules.policy import Choose, Facts, Policy, trusted
+from celery_otel_links._rules.routes import MAPPERS, route_in, route_out, rule_name, sent_kwargs
 from celery_otel_links._rules.texts import LONGEST_NAME, printable
-from celery_otel_links._wire.header import Claims, written
+from celery_otel_links._wire.header import written
 
 TASK_ATTRIBUTE = "otel_propagation"
 _MOST_PLANS = 4096
@@ -49,7 +48,7 @@ class Plan:
         "_stamps",
         "attribute",
         "attributes",
-        "config",
+        "beside",
         "excluded",
         "known",
         "operation_labels",
@@ -62,11 +61,12 @@ class Plan:
     )
 
     def __init__(self, route: Route, operation: str, broker: Broker, plans: Plans) -> None:
-        self.config = plans.config
         self._policy = plans.policy
         self._stamps: dict[Decision, Stamp] = {}
         self.route = route
         self.span_name = span_name(route, operation, plans.style)
+        self.beside = plans.style.current_names
+        """A run with a parent links to its producer as well, as the conventions ask."""
         self.attributes = fixed(route, operation, broker, plans.style)
         named = destination(route, operation, broker)
         self.task_labels = (_label(route.name), _label(route.queue))
@@ -122,10 +122,12 @@ class Plan:
 class Plans:
     """All plans of a process, under one configuration. How many are kept, and how long their names are, is bounded."""
 
-    def __init__(self, config: Config, style: Style) -> None:
-        self.config = config
+    def __init__(self, policy: Policy, exclude: Choose, trust: Choose, style: Style) -> None:
+        """``exclude`` and ``trust`` choose by the name of a task, and of a queue."""
+        self.policy = policy
         self.style = style
-        self.policy = Policy(Settings(config.default, config.fan_out, config.tasks, config.queues))
+        self._exclude = exclude
+        self._trust = trust
         self._of_apps: weakref.WeakKeyDictionary[Celery, dict[Hashable, Plan]] = weakref.WeakKeyDictionary()
         self._latest: tuple[Celery | None, dict[Hashable, Plan]] = (None, {})
 
@@ -144,7 +146,8 @@ class Plans:
         if type(exchange) is not str or type(routing_key) is not str:  # a broker gives anything
             exchange, routing_key = str(exchange or ""), str(routing_key or "")
         key = (rules, exchange, routing_key, name, None)
-        return self._of(app).get(key) or self._make(app, key, "process", route_in(name, rules, info), task)
+        plan = self._of(app).get(key)
+        return plan or self._make(app, key, "process", route_in(name, rules, info, _consumed(app)), task)
 
     def _of(self, app: Celery) -> dict[Hashable, Plan]:
         latest, plans = self._latest
@@ -156,10 +159,11 @@ class Plans:
     def _make(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any) -> Plan:
         if (task is None or route.rule_name != route.name) and finalized(app):
             task = app.tasks.get(route.rule_name)
-        config, publishing = self.config, operation == "send"
+        publishing = operation == "send"
         plan = Plan(route, operation, broker_of(app, publishing=publishing), self)
-        plan.excluded = config.exclude.first(route.name) is not None
-        plan.trust = (config.trust.first(route.queue) or "child") if publishing else _trust(app, config, route.queue)
+        plan.excluded = self._exclude(route.name) is not None
+        sent = self._trust(route.queue) or "child"
+        plan.trust = sent if publishing else trusted(self._trust, route.routing_key, _consumed(app))
         plan.attribute = mode_of_task(task)
         plan.known = task is not None
         kept = self._of(app)
@@ -186,8 +190,6 @@ def _label(name: str) -> str:
     return printable(name, LONGEST_NAME + 1)
 
 
-def _trust(app: Celery, config: Config, routing_key: str) -> Mode:
-    if not config.trust.rules:
-        return "child"
-    queues = app.amqp.queues.consume_from
-    return trusted(config.trust, routing_key, {name: queue.routing_key for name, queue in queues.items()})
+def _consumed(app: Celery) -> dict[str, str]:
+    """The queues that this process consumes, by name, with their routing keys."""
+    return {name: queue.routing_key for name, queue in app.amqp.queues.consume_from.items()}

@@ -7,62 +7,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
 from celery import Celery
 from celery._state import get_current_app
+from celery.utils import uuid
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
-from celery_otel_links._config.modes import MODES, Mode
-from celery_otel_links._emit.attributes import HANDOVER, producer
+from celery_otel_links._config.options import Config, Hook
+from celery_otel_links._emit.attributes import producer
+from celery_otel_links._emit.names import HANDOVER
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
-from celery_otel_links._rules.canvas import Shape, header_task_ids
+from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
-from celery_otel_links._rules.message import PLAIN_OUT, RECEIVED, SECOND, Message, Outgoing, outgoing
+from celery_otel_links._rules.facts import MODES, PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
+from celery_otel_links._rules.message import outgoing
 from celery_otel_links._rules.policy import beyond
+from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._rules.texts import type_name
-from celery_otel_links._tracing.attempt import Attempt, current_attempt
+from celery_otel_links._tracing.delivery import Attempt, current_attempt
 from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._tracing.under_way import Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c
 from celery_otel_links._wire import header as wire
 
+_PLACE_OF_ID = 5  # among the positional arguments of send_task
 # What stands in a request, and would be copied into the messages that its task publishes, such as a retry.
 _NOT_TO_BE_COPIED = (wire.HEADERS_HEADER, RECEIVED, SECOND)
 
 
-class Asked(NamedTuple):
-    """What blocks around a publish ask for."""
+class Case(NamedTuple):
+    """What is special about a message, besides its plan."""
 
-    mode: Mode | None = None
-    """Of the innermost ``with propagation()``."""
-    captured: float | None = None
-    """When the context was captured that the innermost ``with attach()`` restores."""
-
-
-class Publishing:
-    """One ``send_task`` under way, with what the blocks around it ask for; between two of them just that."""
-
-    asked = Asked()
-    app: Celery | None = None
-    name: str | None = None
-    """Of the task, until its message is there."""
-    task: Any = None
-    plan: Plan | None = None
-    """Of a message that gets a span, or would if its trace was sampled."""
-    stamp: Stamp
-    span: Span | None = None
-    token: Token[Context] | None = None
-    started: float | None = None
-    """By ``perf_counter``; None where the end can't be seen."""
-
-
-under_way: ContextVar[Publishing | None] = ContextVar("celery_otel_links_publishing", default=None)
+    facts: Outgoing
+    call: Mode | None
+    """The mode that the call asks for, or the block around it."""
+    active: SpanContext
+    delayed: bool
+    attempt: Attempt | None
+    """Of the task that publishes it."""
 
 
 class Publisher:
@@ -75,13 +63,19 @@ class Publisher:
         """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
         publishing, outer = Publishing(), under_way.get()
         publishing.app, publishing.task = app, kwargs.get("task_type")
-        publishing.name = args[0] if args else kwargs.get("name")
+        if len(args) > _PLACE_OF_ID:
+            publishing.id = args[_PLACE_OF_ID]
+        else:  # Celery would choose it, a moment later
+            publishing.id = kwargs["task_id"] = kwargs.get("task_id") or uuid()
         if outer is not None:
             publishing.asked = outer.asked
         token = under_way.set(publishing)
         error = None
         try:
-            return wrapped(*args, **kwargs)
+            result = wrapped(*args, **kwargs)
+            if publishing.interrupted is not None:
+                raise publishing.interrupted
+            return result
         except BaseException as raised:
             error = raised
             raise
@@ -103,16 +97,18 @@ class Publisher:
         **_: Any,
     ) -> None:
         """Decide, start the PRODUCER span, make it current, write the headers."""
+        publishing = under_way.get()
         try:
             message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            publishing = under_way.get()
-            if publishing is not None and publishing.name == sender and publishing.app is not None:
-                publishing.name = None
+            if publishing is not None and publishing.app is not None and publishing.id == message.id:
+                publishing.id = None
                 self._before(publishing, publishing.app, message)
             else:
                 self._before_unseen_end(publishing, message)
-        except PASSING:
-            raise
+        except PASSING as error:
+            if publishing is None:
+                raise
+            publishing.interrupted = error  # Celery swallows what a receiver raises
         except Exception:
             log_once("before_task_publish")
 
@@ -130,16 +126,16 @@ class Publisher:
 
     def _before(self, publishing: Publishing, app: Celery, message: Message) -> None:
         now, asked, headers = time.time(), publishing.asked, message.headers
-        plans = self._telemetry.plans(app)
+        config, plans = self._telemetry.settled(app)
         attempt = current_attempt()
         facts = outgoing(message, None if attempt is None else attempt.publisher, app)
         plan = plans.to_publish(app, message, publishing.task)
         context = otel.get_current()
         active = get_current_span(context).get_span_context()
-        threshold = plans.config.delay_threshold
+        threshold = config.delay_threshold
         delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
         call = _asked_by_call(message) or asked.mode
-        stamp = self._decide(plan, facts, call, active, delayed, attempt)
+        stamp = self._decide(config, plan, Case(facts, call, active, delayed, attempt))
         claims = stamp.claims
         if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
             moment = Moment(now, active, delayed, threshold, asked.captured)
@@ -150,8 +146,12 @@ class Publisher:
             publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
             if not self._telemetry.spans.skips(active):
                 context, reserved = self._start(publishing, message, facts, claims, context)
+                if config.publish_hook is not None and publishing.span is not None:
+                    _call_hook(config.publish_hook, publishing.span, message)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
-        w3c.inject(headers, context, span_context, plans.config.baggage)
+        if facts.shape is Shape.RETRY:
+            w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
+        w3c.inject(headers, context, span_context, config.baggage)
         for name in _NOT_TO_BE_COPIED:
             if name in headers:
                 del headers[name]
@@ -160,24 +160,17 @@ class Publisher:
         else:
             headers[wire.HEADER] = wire.encode(now, claims._replace(reserved=reserved))
         if facts.shape is Shape.CHORD_BODY and attempt is not None:
-            headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, plans.config.fan_in)
+            headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, config.fan_in)
 
-    def _decide(
-        self,
-        plan: Plan,
-        facts: Outgoing,
-        call: Mode | None,
-        active: SpanContext,
-        delayed: bool,
-        attempt: Attempt | None,
-    ) -> Stamp:
+    def _decide(self, config: Config, plan: Plan, case: Case) -> Stamp:
+        facts, call, active, delayed, attempt = case
         shape = facts.shape
         if shape is not Shape.SINGLE:
             inherited = attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None
             decision = plan.decide(call=call, fan_out=shape is Shape.FAN_OUT, delayed=delayed, inherited=inherited)
             return plan.stamp(decision)
         _, span_id, _, _, _, valid = active  # its properties are Python calls
-        most = plan.config.fan_out_threshold
+        most = config.fan_out_threshold
         looped = valid and most is not None and self._telemetry.published.with_one_more(span_id) > most
         itself = attempt is not None and attempt.delivery.plan.route.name == plan.route.name
         if call is None and not (delayed or looped or itself):
@@ -185,7 +178,7 @@ class Publisher:
         return plan.stamp(plan.decide(call=call, looped=looped, publishes_itself=itself, delayed=delayed))
 
     def _start(
-        self, publishing: Publishing, message: Message, facts: Outgoing, claims: wire.Claims, context: Context
+        self, publishing: Publishing, message: Message, facts: Outgoing, claims: Claims, context: Context
     ) -> tuple[Context, SpanContext | None]:
         """Start the span and make it current. Returns its context, and the one that is reserved for the run span.
 
@@ -202,10 +195,6 @@ class Publisher:
             publishing.token = otel.attach(context)
             if stamp.decision.mode == "link" and plan.reserves(stamp.decision):
                 reserved = spans.reserve(span, claims.first)
-            hook = plan.config.publish_hook
-            if hook is not None and span.is_recording():
-                with contained("publish_hook"):
-                    hook(span, message)
         except PASSING:
             raise
         except Exception:
@@ -230,6 +219,12 @@ class Publisher:
         finally:
             if publishing.token is not None:
                 otel.detach(publishing.token)
+
+
+def _call_hook(hook: Hook, span: Span, message: Message) -> None:
+    if span.is_recording():
+        with contained("publish_hook"):
+            hook(span, message)
 
 
 def _asked_by_call(message: Message) -> Mode | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
@@ -11,12 +12,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.conventions import Style
-from celery_otel_links._config.modes import ConfigError, mode_of
+from celery_otel_links._config.modes import ConfigError
 from celery_otel_links._config.options import Config
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
-from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plans, finalized
+from celery_otel_links._rules.policy import Policy, Settings
+from celery_otel_links._tracing.plans import Plans
 
 VERSION = "0.1.0"
 _SPANS_COUNTED = 4096
@@ -29,7 +31,8 @@ class Telemetry:
         self,
         *,
         app: Celery | None,
-        config: Config | Mapping[str, Any] | None,
+        config: Config | None,
+        read: Callable[[Celery], Config],
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
@@ -37,41 +40,46 @@ class Telemetry:
         self.spans = Spans(tracer_provider, VERSION)
         self.metrics = Metrics(meter_provider, VERSION)
         self.published = PublishCounts()
-        self._given = Config.from_mapping(config) if isinstance(config, Mapping) else config
+        self._given = config
+        self._read = read
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
-        self._plans: Plans | None = None
+        self._settled: tuple[Config, Plans] | None = None
 
     @property
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
-        return self._plans.config if self._plans is not None else self._given
+        return self._given
 
-    def plans(self, app: Celery) -> Plans:
-        """The plans, and with them the configuration: read when it is first needed, from the app of ``setup`` or this.
+    def settled(self, app: Celery) -> tuple[Config, Plans]:
+        """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one.
 
         Raises:
             ConfigError: it is wrong, or a task of the app names a mode that there is not.
         """
-        if self._plans is None:
-            app = self.app or app
-            config = self._given
-            if config is None:
-                config = read_config(app)
-                check_tasks(app)
+        if self._settled is None:
+            config = self._given = self._given or self._read(self.app or app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
             self.metrics.histograms = contrib.union(config.histograms)
-            self._plans = Plans(config, self.style)
-        return self._plans
+            settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
+            plans = Plans(Policy(settings), config.exclude.first, config.trust.first, self.style)
+            self._settled = (config, plans)
+        return self._settled
 
-    def config(self, app: Celery) -> Config:
-        """The configuration.
+    @property
+    def flush_timeout(self) -> float:
+        """Seconds that a process which ends may spend on exporting what it still holds."""
+        return Config.flush_timeout if self._given is None else self._given.flush_timeout
 
-        Raises:
-            ConfigError: as :meth:`plans` does.
-        """
-        return self.plans(app).config
+    def providers(self) -> list[Any]:
+        """The providers of spans, metrics and logs, by now."""
+        providers: list[Any] = [self.spans.provider(), self.metrics.provider()]
+        with suppress(ImportError):  # an API without logs
+            from opentelemetry._logs import get_logger_provider
+
+            providers.append(get_logger_provider())
+        return providers
 
     def join(self, app: Celery, config: Config | None) -> None:
         """Another ``setup`` in the same process.
@@ -79,7 +87,7 @@ class Telemetry:
         Raises:
             ConfigError: ``config`` is not what this process has already.
         """
-        current = self.resolved or (read_config(self.app) if self.app not in (None, app) else config)
+        current = self._given or (self._read(self.app) if self.app not in (None, app) else config)
         if config is not None and config != current:
             raise ConfigError(f"setup(): this process is traced with another configuration already: {current!r}")
         self.app = self.app or app
@@ -105,29 +113,3 @@ class PublishCounts:
             if len(counts) > _SPANS_COUNTED:  # the one that has published nothing for longest
                 del counts[next(iter(counts))]
             return count
-
-
-def read_config(app: Celery) -> Config:
-    """The configuration in ``app.conf``, under the environment.
-
-    Raises:
-        ConfigError: something in it is wrong.
-    """
-    for key in ("otel_links", "OTEL_LINKS"):  # upper case: set without a namespace
-        mapping = app.conf.get(key)
-        if mapping is not None:
-            return mapping if isinstance(mapping, Config) else Config.from_mapping(mapping, where=f"app.conf.{key}")
-    return Config.from_mapping()
-
-
-def check_tasks(app: Celery) -> None:
-    """Look at the propagation mode of every task that is registered so far.
-
-    Raises:
-        ConfigError: one is no mode.
-    """
-    if finalized(app):
-        for name, task in app.tasks.items():
-            mode = getattr(task, TASK_ATTRIBUTE, None)
-            if mode is not None:
-                mode_of(mode, f"task {name!r}: {TASK_ATTRIBUTE}")

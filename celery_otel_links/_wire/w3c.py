@@ -14,8 +14,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_c
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import header
+from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.request import header
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""
@@ -109,10 +109,10 @@ def inject(
     others = headers.pop("baggage", None) if allowed is not True or entries else None
     if valid and "tracestate" in headers:
         del headers["tracestate"]  # of another trace
-    if (not entries and not state and _plain()) or not _propagated(headers, context, entries, allowed):
-        if valid:
-            headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
-    elif allowed is True and isinstance(others, str):
+    plain = not entries and not state and _plain()
+    if (plain or not _propagated(headers, context, entries, allowed)) and valid:
+        headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    if allowed is True and isinstance(others, str):
         headers["baggage"] = _merged(others, headers.get("baggage"))
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu.utils.url import url_to_parts
 
 from tests.acceptance.shop import open_shop
 from tests.harness import servers
+from tests.harness.far import far
 from tests.harness.recording import SpanFile
 from tests.harness.workers import Settings, Worker, worker
 
@@ -28,6 +30,7 @@ STAGES = {  # name: (pool, broker)
     "threads-valkey": ("threads", "valkey"),
     "solo-valkey": ("solo", "valkey"),
     "gevent-valkey": ("gevent", "valkey"),
+    "eventlet-valkey": ("eventlet", "valkey"),
     "prefork-files": ("prefork", "files"),
     "prefork-rabbitmq": ("prefork", "rabbitmq"),
 }
@@ -81,6 +84,12 @@ class Stages:
         if kind == "files":
             return self._files()
         return Broker(servers.rabbitmq_url() if kind == "rabbitmq" else self._valkey_url, self._valkey_url)
+
+    def far_results(self, delay: float) -> str:
+        """A result backend whose every answer takes so many seconds more."""
+        near = url_to_parts(self._valkey_url)
+        server = self._open.enter_context(far(near.port, delay=delay))
+        return f"redis://127.0.0.1:{server.port}/{near.path}"
 
     def close(self) -> None:
         for stage in self._stages.values():  # results unsubscribe from the backend when deleted: not after it has gone

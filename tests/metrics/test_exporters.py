@@ -15,7 +15,7 @@ from opentelemetry.metrics import Meter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_otel_links._emit.instruments import WAITING, WORKING
+from celery_otel_links._emit.names import WAITING, WORKING
 from tests.harness.servers import free_port
 from tests.harness.waiting import until
 from tests.metrics.told import LATENCIES

@@ -24,12 +24,12 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
+from celery_otel_links._config.conventions import Broker
 from celery_otel_links._emit import recorder as _pending
-from celery_otel_links._emit.attributes import Broker
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import Pending
+from celery_otel_links._rules.facts import Route
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.message import Route
 from tests.harness.metering import points
 from tests.harness.waiting import until
 

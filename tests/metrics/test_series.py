@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._emit.instruments import Instruments
-from celery_otel_links._rules.message import Route
+from celery_otel_links._rules.facts import Route
 from tests.acceptance.shop import open_shop
 from tests.harness.metering import points
 from tests.harness.waiting import until

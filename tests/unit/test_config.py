@@ -11,8 +11,9 @@ from celery import Celery
 from celery.exceptions import ImproperlyConfigured
 
 from celery_otel_links import Config, ConfigError
-from celery_otel_links._config.options import ENVIRONMENT_PREFIX, Patterns, mode_of
-from celery_otel_links._tracing.telemetry import check_tasks, read_config
+from celery_otel_links._config.modes import Patterns, mode_of
+from celery_otel_links._config.options import ENVIRONMENT_PREFIX
+from celery_otel_links._config.sources import check_tasks, read_config
 
 
 def hook(span, about):

@@ -14,9 +14,9 @@ from celery import Celery
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
+from celery_otel_links._config.sources import read_config
 from celery_otel_links._emit import instruments as _instruments
 from celery_otel_links._rules.policy import RULES, trusted
-from celery_otel_links._tracing.telemetry import read_config
 from celery_otel_links.sampling import linked_traceidratio
 
 DOCS = Path(__file__).parents[2] / "docs"
