@@ -62,7 +62,9 @@ def postgresql() -> Iterator[Broker]:
     sqlalchemy = _library("sqlalchemy")
     _library("psycopg2")
     server = sqlalchemy.create_engine(
-        os.environ.get(POSTGRES_VARIABLE, POSTGRES_DEFAULT), isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2}
+        os.environ.get(POSTGRES_VARIABLE, POSTGRES_DEFAULT),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": 2},
     )
     name = f"otel_links_{uuid.uuid4().hex[:8]}"
     connection = None
@@ -86,7 +88,9 @@ def sqs(directory: Path, backend: str) -> Iterator[Broker]:
     for library in ("moto", "flask", "boto3", "pycurl"):
         _library(library)
     port = servers.free_port()
-    process = processes.start([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], directory=directory)
+    process = processes.start(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], directory=directory
+    )
     until(lambda: servers.accepts(port), what="moto's server", timeout=30)
     env = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": "eu-central-1"}
     options = {"region": "eu-central-1", "wait_time_seconds": 1, "polling_interval": 0.1, "is_secure": False}

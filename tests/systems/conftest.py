@@ -74,7 +74,9 @@ class System:
         def seen() -> str:
             return render(self.ours(), show=show)
 
-        until(lambda: seen() == wanted, what=lambda: f"\n{wanted}\n\nbut\n\n{seen()}\n\n{self.worker.stderr}", steady=0.1)
+        until(
+            lambda: seen() == wanted, what=lambda: f"\n{wanted}\n\nbut\n\n{seen()}\n\n{self.worker.stderr}", steady=0.1
+        )
         assert dangling(self.ours(), allow=allow) == []
         assert self.complaints() == []
 
@@ -107,7 +109,11 @@ def open_system(tmp_path: Path, valkey_url: str) -> Callable[..., contextlib.Abs
         settings = Settings(
             broker=broker, backend=backend, spans=str(spans.path), conf=conf, otel_links=otel_links or {}
         )
-        env = {"OTEL_LINKS_TEST_BESIDE": json.dumps(list(beside)), "OTEL_LINKS_TEST_FOLDER": str(tmp_path), **(env or {})}
+        env = {
+            "OTEL_LINKS_TEST_BESIDE": json.dumps(list(beside)),
+            "OTEL_LINKS_TEST_FOLDER": str(tmp_path),
+            **(env or {}),
+        }
         options = {"app": "tests.systems.app:app", **options}
         with worker(settings, queues=queues or (queue,), env=env, **options) as running:
             yield System(settings, env, queue, running, spans)

@@ -1,6 +1,6 @@
 """A publishing process: plays one scene in a request's span, and prints what came of it as JSON.
 
-    python -m tests.systems.scenes NAME ARGUMENTS
+python -m tests.systems.scenes NAME ARGUMENTS
 """
 
 from __future__ import annotations

@@ -57,14 +57,13 @@ def test_a_beat_that_was_stopped_says_how_late_it_comes(
     open_system: Callable[..., Any], tmp_path: Path, valkey_url: str
 ) -> None:
     schedule = schedules.in_a_file(tmp_path, valkey_url)
-    with open_system(conf=schedule.conf) as system:
-        with schedules.beat(system, schedule, tmp_path) as process:
-            expect_ticks(system)
-            process.send_signal(signal.SIGSTOP)
-            before = len(system.ours("apply_async/store.add"))
-            stopped = system.ours("apply_async/store.add")[-1].end
-            system.play("later", 3)  # a clock that needs no sleep: a task that runs after three seconds
-            system.until("run/store.add", before + 1)
-            process.send_signal(signal.SIGCONT)
-            late = system.until("apply_async/store.add", before + 2)[-1]
-            assert late.attributes["celery.beat.drift"] == pytest.approx((late.start - stopped) / 1e9 - 1, abs=0.9)
+    with open_system(conf=schedule.conf) as system, schedules.beat(system, schedule, tmp_path) as process:
+        expect_ticks(system)
+        process.send_signal(signal.SIGSTOP)
+        before = len(system.ours("apply_async/store.add"))
+        stopped = system.ours("apply_async/store.add")[-1].end
+        system.play("later", 3)  # a clock that needs no sleep: a task that runs after three seconds
+        system.until("run/store.add", before + 1)
+        process.send_signal(signal.SIGCONT)
+        late = system.until("apply_async/store.add", before + 2)[-1]
+        assert late.attributes["celery.beat.drift"] == pytest.approx((late.start - stopped) / 1e9 - 1, abs=0.9)

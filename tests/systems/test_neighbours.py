@@ -16,7 +16,6 @@ from tests.harness.waiting import until
 from tests.systems import django_site, neighbours
 from tests.systems.test_transports import EVERYTHING
 
-
 # Logfire's tracers let nobody choose the identity of a span, so that nothing can link to one that is still to come.
 WITHOUT_RESERVATIONS = """
     request
@@ -175,5 +174,7 @@ def test_logfires_meter_measures_tasks_as_others_do(beside: Callable[..., Any], 
         def measured() -> set[str]:
             return {name for name in NAMES if name in (tmp_path / "metrics").read_text()}
 
-        until(lambda: (tmp_path / "metrics").exists() and measured() == NAMES, what=lambda: f"{NAMES}, not {measured()}")
+        until(
+            lambda: (tmp_path / "metrics").exists() and measured() == NAMES, what=lambda: f"{NAMES}, not {measured()}"
+        )
         assert system.complaints() == []
