@@ -1,7 +1,7 @@
 """Beat: what a tick publishes is a root, and says which entry of the schedule it is for and how late it is.
 
-Every scheduler (Celery's own, django-celery-beat's, redbeat's) sends an entry that is due by its method ``apply_async``,
-and the entry still has the time of the run before: the schedule says when the next one was due.
+Every scheduler (Celery's own, django-celery-beat's, redbeat's) sends an entry that is due by its ``apply_async``, and
+the entry still has the time of the run before: the schedule says when the next one was due.
 """
 
 from __future__ import annotations
