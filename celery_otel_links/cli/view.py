@@ -14,7 +14,7 @@ NEEDS = "the viewer's parts come with: pip install 'celery-otel-links[view]'"
 
 
 @click.command()
-@click.option("--port", default=4318, show_default=True, help="On loopback, for OTLP/HTTP and the page; 0: any free one.")
+@click.option("--port", default=4318, show_default=True, help="For OTLP/HTTP and the page, on loopback; 0: any free.")
 @click.option("--keep", default=50_000, show_default=True, help="Spans to hold in memory; the oldest go first.")
 @click.option("--forward", metavar="URL", help="Pass everything on to a collector of yours too: OTLP/HTTP.")
 @click.option("--html", metavar="FILE", help="Write the page into a file when the command ends.")
@@ -61,7 +61,7 @@ def greeting(endpoint: str) -> str:
         "  export OTEL_BSP_SCHEDULE_DELAY=500    # milliseconds: spans are sent after half a second, not after five",
     ]
     if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
-        lines.append("  export NO_PROXY=127.0.0.1             # you have a proxy, which can't reach this machine's loopback")
+        lines.append("  export NO_PROXY=127.0.0.1             # your proxy can't reach this machine's loopback")
     return "\n".join([*lines, "", "Ctrl-C ends it; what was received is then gone."])
 
 

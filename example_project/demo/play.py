@@ -62,9 +62,7 @@ def runs_of(spans: Iterable[Span]) -> Counter[str]:
     return Counter(span.task for span in spans if span.is_run)
 
 
-def wait_for_runs(
-    collector: Collector, shops: int, seconds: float, progress: Callable[[int], None]
-) -> Counter[str]:
+def wait_for_runs(collector: Collector, shops: int, seconds: float, progress: Callable[[int], None]) -> Counter[str]:
     """Until the run spans of the whole play have arrived from all shops, or `seconds`; gives what is missing."""
     deadline = time.monotonic() + seconds
     recordings = (collector.recording, collector.before)[:shops]

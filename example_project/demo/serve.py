@@ -41,11 +41,11 @@ def actions(shops: Shops) -> dict[str, Action]:
 
 
 def until_interrupted(console: Console, shops: Shops, endpoint: str) -> None:
-    """Until Ctrl-C; `DemoError` if one of the shops' processes ends before."""
+    """Until Ctrl-C, which is the regular end; `DemoError` if one of the shops' processes ends before."""
     console.print(f"Open {endpoint}/ and press its buttons; Ctrl-C ends it.", soft_wrap=True)
     forever = threading.Event()
     try:
         while not forever.wait(LOOK_EVERY):
             shops.check()
-    except KeyboardInterrupt:
+    except SystemExit:  # a signal; `__main__` has said so
         console.print()

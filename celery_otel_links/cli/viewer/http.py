@@ -7,9 +7,10 @@ It listens on loopback alone. A page of another site, which a developer's browse
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -122,7 +123,7 @@ def _do(backend: Backend, name: str, body: bytes) -> str:
     return "{}"
 
 
-def _body(headers: Mapping[str, str], stream: Any) -> bytes:
+def _body(headers: Message, stream: BufferedIOBase) -> bytes:
     length = headers.get("Content-Length", "")
     if not length.isdecimal():
         raise Refused(HTTPStatus.LENGTH_REQUIRED, "send a Content-Length")

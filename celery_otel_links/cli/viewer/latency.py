@@ -33,7 +33,9 @@ def table(spans: Iterable[Span], width: int = ROOMY) -> Table:
     for span in spans:
         if span.is_run:
             runs[span.task].append(span)
-    shown = [(part, name) for part in PARTS for name in STATISTICS if width >= ROOMY or part == "queue" or name == "p95"]
+    shown = [
+        (part, name) for part in PARTS for name in STATISTICS if width >= ROOMY or part == "queue" or name == "p95"
+    ]
     title = "Queue latency per task: queue = broker + prefetch"
     view = Table(box=None, padding=(0, 1, 0, 0), title=title, title_justify="left", header_style=QUIET)
     view.add_column("\ntask", overflow="fold")

@@ -14,7 +14,7 @@ from typing import Any
 from celery_otel_links.cli.viewer import words
 from celery_otel_links.cli.viewer.record import Span
 
-SCRIPTS = ("book.js", "sentences.js", "rows.js", "chart.js", "details.js", "latency.js", "main.js")
+SCRIPTS = ("book.js", "sentences.js", "rows.js", "chart.js", "details.js", "latency.js", "main.js", "keys.js", "live.js")
 WORDS = {"modes": words.MODES, "reasons": words.REASONS, "links": words.LINKS, "states": words.STATES}
 
 

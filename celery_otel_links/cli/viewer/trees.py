@@ -62,7 +62,9 @@ def _layout(story: Story, stories: Stories, width: int) -> Layout:
     columns = COLUMNS | (MORE_COLUMNS if width >= ROOMY else {})
     numbers = sum(wide for _, wide in columns.values())
     needed = max(
-        len(guide) + len(span.name) + len(_forward(span, stories)) for trace in story.traces for span, guide in trace.walk()
+        len(guide) + len(span.name) + len(_forward(span, stories))
+        for trace in story.traces
+        for span, guide in trace.walk()
     )
     name = max(LEAST_NAME, min(needed, width - LABEL - 1 - LEAST_BAR - numbers))
     bar = max(1, width - LABEL - name - 1 - numbers)
@@ -160,4 +162,6 @@ def _legend() -> tuple[Text, Text]:
         (f"{BUSY} request  ", COLOUR["server"]), (f"{BUSY} publish  ", COLOUR["producer"]),
         (f"{BUSY} run  ", COLOUR["consumer"]), (f"{BUSY} failed  ", WRONG), ("⇢ ⇠ links", LINK),
     )  # fmt: skip
-    return kinds, Text(f"{SCHEDULED} asked to wait  {BROKER} waited in the broker  {PREFETCH} waited in the worker", WAIT)
+    return kinds, Text(
+        f"{SCHEDULED} asked to wait  {BROKER} waited in the broker  {PREFETCH} waited in the worker", WAIT
+    )

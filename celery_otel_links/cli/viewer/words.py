@@ -15,7 +15,7 @@ REASONS = {
     "task-rule": "a pattern for this task's name in the configuration asks for it",
     "queue-rule": "a pattern for this queue in the configuration asks for it",
     "fan-out": "it is one of many (group, chord, chunks), and nobody waits for it",
-    "loop": "one of more messages from one span than fan_out_threshold",
+    "loop": "its publisher sent more than fan_out_threshold messages from one span",
     "self": "this task publishes itself, so that one trace would never end",
     "delay": "it was due later than delay_threshold, after its publisher's end",
     "default": "no rule says otherwise",

@@ -62,7 +62,7 @@ class Book {
     this.stories = [...byOrigin].map(([id, traces], number) => {
       traces.sort((a, b) => (a.id !== id) - (b.id !== id)); // the request's own trace first; stable
       const root = traces[0].roots[0];
-      const story = { id, traces, title: root.n, number };
+      const story = { id, traces, title: root.p ? root.n + " …" : root.n, number };
       story.spans = traces.flatMap((trace) => trace.spans);
       story.runs = story.spans.filter((span) => span.run);
       story.begin = Math.min(...traces.map((trace) => trace.begin));

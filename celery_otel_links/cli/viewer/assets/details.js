@@ -48,7 +48,7 @@ function details(span, book, words) {
   const backs = [...book.spans.values()].filter((other) => other.l.some(([t, s, kind]) => t === span.t && s === span.s && kind !== "consumer" && kind !== "producer"));
   const names = { "previous-attempt": "the next attempt", header: "header task of", origin: "began the story of" };
   const from = backs.slice(0, 20).map((other) => relation(names[other.l.find(([t, s]) => t === span.t && s === span.s)[2]] || "linked from", book, other.t, other.s));
-  const attributes = Object.entries(span.a).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => h`<dt>${name}</dt><dd>${plainly(value)}</dd>`);
+  const attributes = Object.entries(span.a).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => h`<dt>${broken(name)}</dt><dd>${broken(plainly(value))}</dd>`);
   return h`<button type="button" id="close" aria-label="Close">×</button>
 <h2>${span.n}</h2>
 ${told(span, words)}
@@ -58,6 +58,7 @@ ${told(span, words)}
 <dl class="attributes">${span.v ? h`<dt>service.name</dt><dd>${span.v}</dd>` : ""}${attributes}</dl>`;
 }
 
+const broken = (text) => String(text).split(/(?<=[._/])/).map((part) => h`${part}<wbr>`);
 const plainly = (value) => (typeof value === "number" ? +value.toFixed(6) : typeof value === "object" ? JSON.stringify(value) : value);
 
 function relation(kind, book, t, s) {
