@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.waiting import until
+
 pytest.importorskip("rich")
 pytest.importorskip("opentelemetry.proto")
 
@@ -70,6 +72,11 @@ def opened(chromium: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert trouble == []
+
+
+def settled(page: Any, condition: str) -> None:
+    """Wait until a condition holds in the page, whose own policy forbids Playwright's way of waiting."""
+    until(lambda: page.evaluate(condition), what=condition, timeout=15)
 
 
 def _local(url: str) -> bool:

@@ -21,7 +21,7 @@ def data(html: str) -> dict[str, Any]:
 def test_the_page_holds_every_span_and_asks_nobody_for_anything() -> None:
     html = page.html(page.Show(spans=CHECKOUT))
     assert [one["n"] for one in data(html)["spans"]] == [one.name for one in CHECKOUT]
-    assert "://" not in html.replace(json.dumps(data(html)), "").replace("file://", "")
+    assert "://" not in html
     assert "default-src 'none'" in html
 
 

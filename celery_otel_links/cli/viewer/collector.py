@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -122,6 +123,8 @@ class Collector:
         """What has come beyond the first `number` spans of a run, as JSON; waits until there is something."""
         recording = self.before if run == "before" else self.recording
         recording.wait_for_more(LONGEST_WAIT, than=number)
+        if recording.closed:
+            raise http.Refused(HTTPStatus.SERVICE_UNAVAILABLE, "this has ended")
         first, following, spans = recording.after(number, MOST_PER_ANSWER)
         return page.compact({"first": first, "next": following, "spans": [page.plain(span) for span in spans]})
 

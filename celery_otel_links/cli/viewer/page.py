@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,7 +15,9 @@ from typing import Any
 from celery_otel_links.cli.viewer import words
 from celery_otel_links.cli.viewer.record import Span
 
-SCRIPTS = ("book.js", "sentences.js", "rows.js", "chart.js", "details.js", "latency.js", "main.js", "keys.js", "live.js")
+SCRIPTS = tuple(
+    f"{name}.js" for name in ("book", "sentences", "rows", "chart", "details", "latency", "main", "keys", "live")
+)
 WORDS = {"modes": words.MODES, "reasons": words.REASONS, "links": words.LINKS, "states": words.STATES}
 
 
@@ -43,12 +46,8 @@ def html(show: Show) -> str:
     }
     # Inside a script element the text may hold no "</script" and no "<!--".
     embedded = compact(data).replace("<", "\\u003c")
-    template = _asset("page.html")
-    parts = {"{{title}}": escape(show.title), "{{style}}": _asset("page.css"), "{{script}}": _script()}
-    for mark, text in parts.items():
-        template = template.replace(mark, text)
-    before, after = template.split("{{data}}")
-    return before + embedded + after
+    parts = {"title": escape(show.title), "style": _asset("page.css"), "script": _script(), "data": embedded}
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _asset("page.html"))
 
 
 def check_writable(file: str) -> None:

@@ -21,7 +21,7 @@ class Recording:
         self._spans: deque[Span] = deque(maxlen=keep)
         self._waits: deque[Wait] = deque(maxlen=MOST_WAITS)
         self._received = 0
-        self._closed = False
+        self.closed = False
 
     def add(self, spans: Iterable[Span] = (), waits: Iterable[Wait] = ()) -> None:
         """Keep these, and wake who waits for more."""
@@ -35,7 +35,7 @@ class Recording:
     def close(self) -> None:
         """Let everybody go who waits for more."""
         with self._changed:
-            self._closed = True
+            self.closed = True
             self._changed.notify_all()
 
     @property
@@ -64,7 +64,7 @@ class Recording:
         with self._changed:
             if than is None:
                 self._changed.wait(seconds)
-            while than is not None and self._received == than and not self._closed:
+            while than is not None and self._received == than and not self.closed:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break

@@ -9,7 +9,7 @@ function chips(span, trace, book, words) {
     const what = `${words.links[kind] || kind}: ${there ? there.n : "not received"}${label ? " in trace " + label : ""}`;
     const short = kind === "previous-attempt" && there ? `attempt ${there.attempt}` : label || t.slice(0, 6);
     const text = h`<span aria-hidden="true">${forth[kind] || "↔"}</span> ${short}`;
-    return there ? h`<a class="chip" href="#${t}.${s}" aria-label="${what}" title="${what}" tabindex="-1">${text}</a>` : h`<span class="chip gone" title="${what}">${text}</span>`;
+    return there ? h`<a class="chip" href="#${t}.${s}" aria-label="${short}: ${what}" title="${what}" tabindex="-1">${text}</a>` : h`<span class="chip gone" title="${what}">${text}</span>`;
   });
   return shown.length > 3 ? h`${made}<span class="chip gone">+ ${shown.length - 3}</span>` : h`${made}`;
 }

@@ -9,7 +9,7 @@ function drawActions() {
 }
 
 async function act(button) {
-  const number = button.parentElement.querySelector("input")?.value || "0";
+  const number = button.closest(".pair")?.querySelector("input").value || "0";
   Object.assign(state, { follow: true, selected: null, joined: false, trail: [] });
   try {
     const answer = await fetch("do/" + button.dataset.action, { method: "POST", headers: { "Content-Type": "application/json" }, body: String(parseInt(number, 10) || 0) });
