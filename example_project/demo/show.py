@@ -1,6 +1,7 @@
 """The demo from start to end: servers up, requests played, quiet awaited, servers down, pictures drawn."""
 
 import json
+import os
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
@@ -39,7 +40,7 @@ class Options:
 def run(options: Options) -> None:
     """Play, then print; `DemoError` where that can't be done, or where spans are missing."""
     console = Console()
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=WIDTH)
     try:
         for file in filter(None, (options.html, options.json)):

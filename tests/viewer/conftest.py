@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.needs import needs
 from tests.harness.waiting import until
 
 pytest.importorskip("rich")
@@ -31,20 +32,14 @@ FLAGS = [
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-def missing(what: str) -> Any:
-    """Skip, or fail where everything has to be there."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI has to have it")
-    pytest.skip(f"{what}: the page is NOT tested")
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("no playwright (pip install 'celery-otel-links[browser]')")
-    executable = next(filter(None, map(shutil.which, NAMES)), None) or missing("no Chromium (apt-get install chromium)")
+    playwright_is_there = importlib.util.find_spec("playwright")
+    needs(playwright_is_there, "playwright, to test the page: pip install 'celery-otel-links[browser]'")
+    executable = next(filter(None, map(shutil.which, NAMES)), None)
+    needs(executable, "Chromium, to test the page: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
@@ -86,11 +81,13 @@ def _local(url: str) -> bool:
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The script of axe-core, which looks for what keeps people out."""
-    npm = shutil.which("npm") or missing("no npm, which fetches axe-core")
+    npm = shutil.which("npm")
+    needs(npm, "npm, to fetch axe-core")
     folder = tmp_path_factory.mktemp("axe")
-    fetched = subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=120)
-    if fetched.returncode:
-        missing(f"axe-core can't be fetched: {fetched.stderr.strip()[-200:]}")
+    fetched = subprocess.run(
+        [str(npm), "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    needs(fetched.returncode == 0, f"{AXE} from npm: {fetched.stderr.strip()[-200:]}")
     with tarfile.open(fileobj=io.BytesIO((folder / fetched.stdout.strip()).read_bytes())) as package:
         script = package.extractfile("package/axe.min.js")
         assert script is not None
