@@ -1,14 +1,17 @@
 """The whole bill of a task beside contrib's (opentelemetry-instrumentation-celery), in processor time.
 
 The bill is the path of the task (publish, receive, run), the OTLP encoding of its spans, and its metrics in whatever
-thread. All variants run in this one process, connected and disconnected in alternating rounds, with the garbage
-collector off; the fastest third of rounds counts, above that of no instrumentation, which runs three times as often.
+thread. All variants run in this one process, connected and disconnected in short alternating rounds with the garbage
+collector off. A shared machine is twice as fast in one second as in the next. Therefore there is a round without
+instrumentation before and after each, and each counts in units of these two; the middle third of them is the cost.
 
-Publishing is `apply_async` to `memory://` inside a request's span, receiving is the `task_received` signal, running is
-Celery's own tracer on the messages that were published: the time of the main thread, without a meter provider.
-Encoding is `encode_spans` and `SerializeToString` of batches of at most 512, a publisher's and a worker's apart. Metrics
-are what the path takes more with a meter provider, what other threads take until they are done, and what a collection
-takes more than the next one. Unsampled is below a parent that is not sampled, which the sampler keeps so.
+- Publishing is `apply_async` to `memory://` inside a request's span, receiving is the `task_received` signal, running
+  is Celery's own tracer on the messages that were published: the time of the main thread, without a meter provider.
+- Encoding is `encode_spans` and `SerializeToString` of what a BatchSpanProcessor would have by then, a round's spans,
+  the publisher's and the worker's apart.
+- Metrics are what the path takes more with a meter provider, what other threads take until they are done, and what a
+  collection takes more than the next one.
+- Unsampled is below a parent that is not sampled, which the sampler keeps so.
 """
 
 import argparse
@@ -17,71 +20,107 @@ import logging
 import pstats
 import random
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from results import Result, fastest_third, show, write
-from rounds import Bench, Round
-from variants import BASE, Variant, variants
+from results import Result, Table, middle, show, show_results, write
+from rounds import Bench
+from variants import BASE, NAMES, Variant, variants
 
-SETTLE_EVERY = 6
-"""Rounds after one that waits for other threads, which takes a second and is little disturbed by other processes."""
-PARTS = ("publish", "receive", "run", "path", "encoding", "metrics", "bill")
-Rounds = Mapping[Variant, list[Round]]
-Cost = Mapping[str, float]
+MEASURED = ("publish", "receive", "run", "path", "encoding")
+PARTS = (*MEASURED, "metrics", "bill")
+RECORDED_TASKS = 400
+Samples = Mapping[tuple[Variant, str], list[float]]
+"""What each part took in each round, in units of the path of a task without instrumentation."""
 
 
-def measured(chosen: list[Variant], rounds: int, tasks: int) -> Rounds:
-    """All rounds of all variants."""
-    found: dict[Variant, list[Round]] = {variant: [] for variant in chosen}
-    with Bench(chosen) as bench:
-        for variant in chosen:  # the first round warms up
-            bench.one_round(variant, 50, settle=False)
+class Measuring:
+    """Rounds of a list of variants, and what they took."""
+
+    def __init__(self, bench: Bench, tasks: int) -> None:
+        self._bench = bench
+        self._tasks = tasks
+        self.samples: defaultdict[tuple[Variant, str], list[float]] = defaultdict(list)
+        self.unit: list[float] = []
+        """Microseconds of a task without instrumentation."""
+
+    def path(self, chosen: list[Variant]) -> None:
+        """One round of each in random order."""
+        before = self._base()
+        for variant in random.sample(chosen, len(chosen)):
+            found = self._bench.one_round(variant, self._tasks)
+            after = self._base()
+            for part in MEASURED:
+                self.samples[variant, part].append(getattr(found, part) / (before + after) * 2)
+            before = after
+
+    def metrics(self, chosen: list[Variant]) -> None:
+        """What each records off the path, which takes some seconds, most of them waiting."""
+        for variant in chosen:
+            before = self._base()
+            found = self._bench.recorded_elsewhere(variant, RECORDED_TASKS)
+            self.samples[variant, "elsewhere"].append(found / (before + self._base()) * 2)
+
+    def _base(self) -> float:
+        found = self._bench.one_round(BASE, self._tasks)
+        for part in MEASURED:
+            self.samples[BASE, part].append(getattr(found, part) / found.path)
+        self.unit.append(found.path)
+        return found.path
+
+
+def measured(chosen: list[Variant], rounds: int, tasks: int, passes: int) -> Measuring:
+    """All rounds; so many passes among them of what is recorded off the path."""
+    metered = [variant for variant in chosen if variant.metrics]
+    with Bench([BASE, *chosen]) as bench:
+        for variant in chosen:  # warms up
+            bench.one_round(variant, tasks)
+        measuring = Measuring(bench, tasks)
         for number in range(rounds):
-            for variant in random.sample([*chosen, BASE, BASE], len(chosen) + 2):
-                found[variant].append(bench.one_round(variant, tasks, settle=number % SETTLE_EVERY == 0))
+            measuring.path(chosen)
+            if number * passes // rounds != (number + 1) * passes // rounds:
+                measuring.metrics(metered)
             if sys.stderr.isatty():
-                print(f"\rround {number + 1} of {rounds}", end="\r", file=sys.stderr, flush=True)
-    return found
+                print(f"round {number + 1} of {rounds}", end="\r", file=sys.stderr, flush=True)
+    return measuring
 
 
-def cost(rounds: Rounds, variant: Variant, start: int = 0, step: int = 1) -> Cost:
-    """Microseconds per task above no instrumentation, from some of the rounds."""
+def cost(samples: Samples, variant: Variant, start: int = 0, step: int = 1) -> dict[str, float]:
+    """Each part above no instrumentation, in units of its path, from all or some of the rounds."""
 
     def above(one: Variant, part: str) -> float:
-        return fastest_third(getattr(found, part) for found in rounds[one][start::step]) - base(part)
+        return middle(samples[one, part][start::step]) - middle(samples[BASE, part])
 
-    def base(part: str) -> float:
-        return 0.0 if variant == BASE else fastest_third(getattr(found, part) for found in rounds[BASE][start::step])
-
-    parts = {part: above(variant, part) for part in ("publish", "receive", "run", "path", "encoding")}
-    metered = Variant(variant.instrumentation, variant.sampled, metrics=True)
-    parts["metrics"] = 0.0
-    if metered in rounds:
-        elsewhere = [found.elsewhere for found in rounds[metered] if found.elsewhere is not None]
-        parts["metrics"] = above(metered, "path") - parts["path"] + fastest_third(elsewhere)
-    parts["bill"] = parts["path"] + parts["encoding"] + parts["metrics"]
+    parts = {part: above(variant, part) for part in MEASURED}
+    metered = variant.with_metrics()
+    if (metered, "path") in samples:
+        parts["metrics"] = above(metered, "path") - parts["path"] + middle(samples[metered, "elsewhere"])
+        parts["bill"] = parts["path"] + parts["encoding"] + parts["metrics"]
     return parts
 
 
-def table(rounds: Rounds) -> None:
-    """Prints microseconds, which differ between machines and moments, and each variant's parts of contrib's bill."""
-    print(f"{'us per task':26}" + "".join(f"{part:>10}" for part in PARTS))
-    for variant in (one for one in rounds if not one.metrics):
-        found = cost(rounds, variant)
-        print(f"{variant!s:26}" + "".join(f"{found[part]:10.1f}" for part in PARTS))
-    print()
+def tables(chosen: list[Variant], measuring: Measuring) -> tuple[Table, Table]:
+    """Microseconds, which differ between machines and moments; and what each part is of contrib's whole bill."""
+    contrib = cost(measuring.samples, Variant("contrib"))["bill"]
+    made = []
+    for head, unit, form in (("us per task", min(measuring.unit), ".1f"), ("of contrib's bill", 1 / contrib, ".2f")):
+        rows = [[head, *PARTS]]
+        for variant in (one for one in chosen if not one.metrics):
+            found = cost(measuring.samples, variant)
+            rows.append([str(variant), *(format(unit * found[part], form) if part in found else "" for part in PARTS)])
+        made.append(rows)
+    return made[0], made[1]
 
 
-def ratio(rounds: Rounds, variant: Variant, part: str, *, goal: float | None = None) -> Result:
+def ratio(samples: Samples, variant: Variant, part: str, goal: float | None) -> Result:
     """One part of a variant's cost, to contrib's under the same condition."""
     contrib = Variant("contrib", variant.sampled)
 
     def of(start: int, step: int) -> float:
-        return cost(rounds, variant, start, step)[part] / cost(rounds, contrib, start, step)[part]
+        return cost(samples, variant, start, step)[part] / cost(samples, contrib, start, step)[part]
 
-    noise = abs(of(0, 2) - of(1, 2)) / 2
-    return Result(f"{variant}: {part} / contrib", of(0, 1), noise, goal)
+    return Result(f"{variant}: {part} / contrib", of(0, 1), abs(of(0, 2) - of(1, 2)) / 2, goal)
 
 
 GOALS = [
@@ -94,8 +133,8 @@ GOALS = [
     (Variant("link", sampled=False), "path", None),
     (Variant("child"), "encoding", None),
     (Variant("link"), "encoding", None),
-    (Variant("child, contrib's names"), "bill", None),
     (Variant("child", sampled=False), "bill", None),
+    (Variant(NAMES), "bill", None),
 ]
 
 
@@ -103,30 +142,37 @@ def profiled(variant: Variant, rounds: int, tasks: int, by: str) -> None:
     """Prints where the time of one variant goes; the profiler makes Python calls dearer than they are."""
     profile = cProfile.Profile()
     with Bench([variant]) as bench:
-        bench.one_round(variant, 100, settle=False)
-        for _ in range(rounds):
-            bench.one_round(variant, tasks, settle=False, profile=profile)
+        for number in range(rounds + 1):
+            bench.one_round(variant, tasks, profile if number else None)
     pstats.Stats(profile).sort_stats(by).print_stats(50)
 
 
 def main() -> int:
     names = {str(variant): variant for variant in variants()}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40, help="12 take half a minute")
-    parser.add_argument("--tasks", type=int, default=200, help="per round")
-    parser.add_argument("--json", type=Path, help="file for the results")
+    parser.add_argument("--quick", action="store_true", help="only what has a goal, in half a minute")
+    parser.add_argument("--rounds", type=int, help="of each variant: 120, or 30 with --quick")
+    parser.add_argument("--tasks", type=int, default=50, help="per round")
+    parser.add_argument("--json", type=Path, help="a file for the results")
     parser.add_argument("--profile", metavar="VARIANT", choices=names, help=f"instead: {', '.join(names)}")
-    parser.add_argument("--sort", default="tottime", help="order of the profile")
+    parser.add_argument("--sort", default="tottime", help="the order of the profile")
     options = parser.parse_args()
     logging.disable(logging.INFO)
+    rounds = options.rounds or (30 if options.quick else 120)
     if options.profile:
-        profiled(names[options.profile], options.rounds, options.tasks, options.sort)
+        profiled(names[options.profile], rounds, options.tasks, options.sort)
         return 0
-    rounds = measured(list(names.values()), options.rounds, options.tasks)
-    table(rounds)
-    results = [ratio(rounds, variant, part, goal=goal) for variant, part, goal in GOALS if variant in rounds]
-    show(results)
-    write(options.json, results)
+    chosen = variants(quick=options.quick)
+    measuring = measured(chosen, rounds, options.tasks, passes=2 if options.quick else 4)
+    microseconds, shares = tables(chosen, measuring)
+    show(microseconds)
+    show(shares)
+    goals = [(variant, part, goal) for variant, part, goal in GOALS if variant in chosen]
+    if options.quick:
+        goals = [row for row in goals if row[2] is not None]
+    results = [ratio(measuring.samples, *row) for row in goals]
+    show_results(results)
+    write(options.json, results, shares)
     return 0
 
 

@@ -2,7 +2,7 @@
 and reserving the identity of a run, per linked publish.
 
 Chords with and without fan-in in alternating rounds in this one process, with real result backends: Valkey, files, the
-cache backend's memory and SQLAlchemy on SQLite. The fastest third of rounds counts. A body is published by its last
+cache backend's memory and SQLAlchemy on SQLite. The middle third of rounds counts. A body is published by its last
 header task or by `celery.chord_unlock`, so the body's cost is the time of that.
 """
 
@@ -20,6 +20,7 @@ from celery import Celery, chord
 from celery.app.trace import build_tracer
 from celery.worker.request import Request
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from results import Result, middle, show_results, write
 from servers import valkey
 
 from celery_otel_links import CeleryLinksInstrumentor
@@ -47,12 +48,12 @@ class Bench:
         self.tracers = TracerProvider()
         self.tracers.add_span_processor(SpanProcessor())
 
-    def one_chord(self, headers: int, fan_in: bool) -> tuple[float, float]:
-        """Microseconds per header task, and for whatever publishes the body beyond a header's."""
+    def one_chord(self, header_tasks: int, fan_in: bool) -> tuple[float, float]:
+        """Microseconds per header task, and for whatever publishes the body beyond a header task's."""
         CeleryLinksInstrumentor().instrument(tracer_provider=self.tracers, config={"fan_in": fan_in})
         try:
             with self.tracers.get_tracer("bench").start_as_current_span("request"):
-                chord([self.header.s(number) for number in range(headers)], self.body.s()).apply_async()
+                chord([self.header.s(number) for number in range(header_tasks)], self.body.s()).apply_async()
             messages = self._published()
             runs = sorted((self._run(message) for message in messages), key=lambda run: run[0] == UNLOCK)
             gc.collect()
@@ -67,8 +68,8 @@ class Bench:
         finally:
             gc.enable()
             CeleryLinksInstrumentor().uninstrument()
-        per_header = fmean(seconds[: headers - 1])
-        body = seconds[headers:] or [seconds[-1] - per_header]
+        per_header = fmean(seconds[: header_tasks - 1])
+        body = seconds[header_tasks:] or [seconds[-1] - per_header]
         return per_header, sum(body)
 
     def _run(self, message):
@@ -87,23 +88,27 @@ class Bench:
         return messages
 
 
-def fastest_third(values: list[float]) -> float:
-    return fmean(sorted(values)[: max(1, len(values) // 3)])
+def compared(name: str, without: list[float], with_it: list[float]) -> Result:
+    """The ratio of the two in one round, since a shared machine is faster in one than in the next."""
+    ratios = [after / before for before, after in zip(without, with_it, strict=True)]
+    return Result(name, middle(ratios), abs(middle(ratios[::2]) - middle(ratios[1::2])) / 2)
 
 
-def measure(bench: Bench, headers: int, rounds: int) -> None:
-    """Prints one line."""
+def measure(bench: Bench, header_tasks: int, rounds: int) -> list[Result]:
+    """Prints one line of microseconds, returns the ratios."""
     costs: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for number in range(rounds + 1):
         for fan_in in random.sample([True, False], 2):
-            cost = bench.one_chord(headers, fan_in)
+            cost = bench.one_chord(header_tasks, fan_in)
             if number:  # the first round warms up
                 costs[fan_in].append(cost)
-    cells = [f"{bench.name:12}"]
-    for part in (0, 1):
-        without, with_it = (fastest_third([cost[part] for cost in costs[fan_in]]) for fan_in in (False, True))
-        cells.append(f"{without:10.0f}{with_it:10.0f}{with_it - without:+9.0f}{with_it / without:7.2f}x")
+    cells, found = [f"{bench.name:12}"], []
+    for part, of in ((0, "a header task"), (1, "the body")):
+        without, with_it = ([cost[part] for cost in costs[fan_in]] for fan_in in (False, True))
+        cells.append(f"{middle(without):10.0f}{middle(with_it):10.0f}{middle(with_it) - middle(without):+9.0f}")
+        found.append(compared(f"{bench.name}: {of} / without fan-in", without, with_it))
     print(*cells, flush=True)
+    return found
 
 
 class OutOfReach:
@@ -117,8 +122,8 @@ class OutOfReach:
         return type("Tracer", (), {"start_span": staticmethod(start_span)})()
 
 
-def reservation(rounds: int, publishes: int = 400) -> None:
-    """Prints one line: microseconds per linked publish without and with a reserved identity."""
+def reservation(rounds: int, publishes: int = 400) -> Result:
+    """Prints one line: microseconds per linked publish without and with a reserved identity. Returns the ratio."""
     app = Celery("reservation", broker="memory://", set_as_current=True)
     task = app.task(name="bench.linked", otel_propagation="link", ignore_result=True)(header)
     app.finalize()
@@ -142,28 +147,33 @@ def reservation(rounds: int, publishes: int = 400) -> None:
                 connection.default_channel.queue_purge("celery")
                 if number:  # the first round warms up
                     costs[reserving].append(cost)
-    without, with_it = fastest_third(costs[False]), fastest_third(costs[True])
+    without, with_it = middle(costs[False]), middle(costs[True])
     print(f"us, a linked publish: {without:.1f}, reserving {with_it:.1f}, {with_it - without:+.1f}", flush=True)
+    return compared("a linked publish, reserving / not", costs[False], costs[True])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--headers", type=int, default=40, help="of each chord")
+    parser.add_argument("--header-tasks", type=int, default=40, help="of each chord")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path, help="a file for the results")
     options = parser.parse_args()
     logging.disable(logging.INFO)
-    reservation(options.rounds)
-    print(f"{'us, a chord of ' + str(options.headers):12}")
-    print(f"{'':12} {'header':>10}{'fan-in':>10}{'':9}{'':8} {'body':>10}{'fan-in':>10}")
+    results = [reservation(options.rounds)]
+    print(f"{'us, a chord of ' + str(options.header_tasks):12}")
+    print(f"{'':12} {'header':>10}{'fan-in':>10}{'':9}{'body':>10}{'fan-in':>10}")
     with tempfile.TemporaryDirectory() as directory, valkey() as redis:
-        (results := Path(directory, "results")).mkdir()
+        (files := Path(directory, "results")).mkdir()
         for name, backend in {
             "redis": redis,
-            "filesystem": results.as_uri(),
+            "filesystem": files.as_uri(),
             "cache": "cache+memory://",
             "sqlalchemy": f"db+sqlite:///{directory}/results.sqlite",
         }.items():
-            measure(Bench(name, backend), options.headers, options.rounds)
+            results += measure(Bench(name, backend), options.header_tasks, options.rounds)
+    print()
+    show_results(results)
+    write(options.json, results)
     return 0
 
 

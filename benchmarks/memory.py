@@ -23,6 +23,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from results import Result, show_results, write
 from servers import valkey
 
 MOST_GROWTH = 2 * 2**20
@@ -140,6 +141,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, default=200_000)
     parser.add_argument("--bare", action="store_true", help="without instrumentation")
+    parser.add_argument("--json", type=Path, help="a file for the results")
     options = parser.parse_args()
     if options.bare and "MEMORY_BARE" not in os.environ:
         return subprocess.call([sys.executable, *sys.argv], env={**os.environ, "MEMORY_BARE": "1"})
@@ -152,8 +154,10 @@ def main() -> int:
             growth = grown(sampled(options.tasks, server, process))
     seconds = time.monotonic() - started
     print(f"\n{options.tasks} tasks in {seconds:.0f} s; most growth after the first {options.tasks // 4}:")
-    for name, size in growth.items():
-        print(f"{name:9} {size / 2**20:6.2f} MiB  {'ok' if size <= MOST_GROWTH else 'TOO MUCH'}")
+    most = MOST_GROWTH / 2**20
+    results = [Result(f"{name} process, MiB", size / 2**20, 0.0, most) for name, size in growth.items()]
+    show_results(results)
+    write(options.json, results)
     return 1 if max(growth.values()) > MOST_GROWTH else 0
 
 

@@ -1,9 +1,12 @@
-"""What a benchmark found: ratios, with the noise of this run, beside their goals."""
+"""What a benchmark found: ratios, with the noise of this run, beside their goals; and a table that explains them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+Table = Sequence[Sequence[str]]
+"""Rows of cells, the first of which are the heads."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,7 @@ class Result:
     noise: float = 0.0
     """Half of the difference between the even and the odd rounds of this run."""
     goal: float | None = None
+    """The most that it may be."""
 
     @property
     def verdict(self) -> str:
@@ -22,26 +26,44 @@ class Result:
             return ""
         return "met" if self.value <= self.goal else "missed"
 
+    @property
+    def cells(self) -> list[str]:
+        goal = "" if self.goal is None else f"{self.goal:g}"
+        return [self.name, f"{self.value:.2f}", f"{self.noise:.2f}", goal, self.verdict]
 
-def show(results: Iterable[Result]) -> None:
+
+HEADS = ["", "found", "noise", "goal", ""]
+
+
+def show(table: Table) -> None:
+    """Prints it with aligned columns."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        first, *rest = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        print(row[0].ljust(len(first)), *rest, sep="  ")
+    print(flush=True)
+
+
+def show_results(results: Iterable[Result]) -> None:
     """Prints one line for each."""
-    print(f"{'':36}{'found':>8}{'noise':>8}{'goal':>7}")
-    for result in results:
-        goal = "" if result.goal is None else f"{result.goal:g}"
-        print(f"{result.name:36}{result.value:8.2f}{result.noise:8.2f}{goal:>7}  {result.verdict}")
+    show([HEADS, *(result.cells for result in results)])
 
 
-def write(path: Path | None, results: Iterable[Result]) -> None:
+def write(path: Path | None, results: Iterable[Result], table: Table = ()) -> None:
+    """Leaves them for whoever runs the benchmark, if anybody has asked for them."""
     if path is not None:
-        path.write_text(json.dumps([asdict(result) for result in results], indent=1))
+        path.write_text(json.dumps({"results": [asdict(result) for result in results], "table": table}))
 
 
-def read(path: Path) -> list[Result]:
-    return [Result(**fields) for fields in json.loads(path.read_text())]
+def read(path: Path) -> tuple[list[Result], Table]:
+    """What was written there."""
+    found = json.loads(path.read_text())
+    return [Result(**fields) for fields in found["results"]], found["table"]
 
 
-def fastest_third(values: Iterable[float]) -> float:
-    """What the work takes where nothing else disturbed it."""
+def middle(values: Iterable[float]) -> float:
+    """The mean of the middle third."""
     ordered = sorted(values)
-    fastest = ordered[: max(1, len(ordered) // 3)]
-    return sum(fastest) / len(fastest)
+    third = len(ordered) // 3
+    kept = ordered[third : len(ordered) - third]
+    return sum(kept) / len(kept)

@@ -1,8 +1,7 @@
-"""One round of one variant: tasks that are published, received, run and exported in this process, and what that took."""
+"""One round of one variant: tasks that are published, received, run and encoded in this process, and what it took."""
 
 import cProfile
 import gc
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from variants import Variant
 
 BATCH = 512
 """The most spans that a BatchSpanProcessor exports at once, unless it is told otherwise."""
-WARM_UP = 20
+WARM_UP = 10
 """Tasks of each round that are not measured: what is worked out once per task and queue is no cost of a message."""
 WORKER = "worker@bench"
 
@@ -37,8 +36,6 @@ class Round:
     receive: float
     run: float
     encoding: float
-    elsewhere: float | None
-    """What other threads, and the collection, take for metrics; None if this round did not wait for them."""
 
     @property
     def path(self) -> float:
@@ -67,7 +64,8 @@ class Providers:
         self.kept = Kept()
         self.tracers.add_span_processor(self.kept)
         self.reader = InMemoryMetricReader()
-        self.meters = MeterProvider([self.reader]) if variant.metrics else NoOpMeterProvider()
+        measured = MeterProvider([self.reader])
+        self.meters = measured if variant.metrics else NoOpMeterProvider()
 
 
 class Consumer:
@@ -102,27 +100,37 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def one_round(
-        self, variant: Variant, tasks: int, *, settle: bool, profile: cProfile.Profile | None = None
-    ) -> Round:
-        """Publishes, receives and runs so many tasks; with `settle`, waits for what other threads do about them."""
+    def one_round(self, variant: Variant, tasks: int, profile: cProfile.Profile | None = None) -> Round:
+        """Publishes, receives and runs so many tasks, and encodes their spans."""
+        with self._connected(variant) as providers:
+            return self._steps(providers, tasks, profile)
+
+    def recorded_elsewhere(self, variant: Variant, tasks: int) -> float:
+        """Microseconds per task that metrics take in other threads, and in a collection."""
+        with self._connected(variant) as providers:
+            before = process_time() - thread_time()
+            self._steps(providers, tasks, None)
+            elsewhere = 1e6 * (_when_other_threads_rest() - before)
+            first, second = (_timed(providers.reader.get_metrics_data, [()], None) for _ in range(2))
+            return (elsewhere + first - second) / tasks
+
+    @contextmanager
+    def _connected(self, variant: Variant) -> Iterator[Providers]:
+        """Instrumented, warmed up, without garbage collection."""
         providers = self._providers[variant]
         disconnect = variant.connect(providers.tracers, providers.meters)
         try:
             self._steps(providers, WARM_UP, None)
-            if variant.metrics:
-                providers.reader.get_metrics_data()
-            with _without_garbage_collection():
-                others = process_time() - thread_time()
-                publish, receive, run, encoding = self._steps(providers, tasks, profile)
-                elsewhere = self._metrics(providers, others) / tasks if settle and variant.metrics else None
-                if variant.metrics and not settle:
-                    providers.reader.get_metrics_data()
+            providers.reader.get_metrics_data()
+            gc.collect()
+            gc.disable()
+            yield providers
         finally:
+            gc.enable()
             disconnect()
-        return Round(publish=publish, receive=receive, run=run, encoding=encoding, elsewhere=elsewhere)
+            providers.reader.get_metrics_data()
 
-    def _steps(self, providers: Providers, tasks: int, profile: cProfile.Profile | None) -> tuple[float, ...]:
+    def _steps(self, providers: Providers, tasks: int, profile: cProfile.Profile | None) -> Round:
         tracer = providers.tracers.get_tracer("request")
         # A request of its own for each publish: hundreds from one span would be a loop, which is another mode.
         parents = [(trace.set_span_in_context(tracer.start_span("request")),) for _ in range(tasks)]
@@ -141,7 +149,7 @@ class Bench:
 
         batches = [(batch,) for spans in (produced, providers.kept.taken()) for batch in _batches(spans)]
         encoding = _timed(_encode, batches, profile) * len(batches) / tasks
-        return publish, receive, run, encoding
+        return Round(publish=publish, receive=receive, run=run, encoding=encoding)
 
     def _publish(self, parent: context.Context) -> None:
         token = context.attach(parent)
@@ -158,13 +166,6 @@ class Bench:
             message = self._channel.basic_get("celery", no_ack=True)
             made.append((Request(message, app=self.app, hostname=WORKER, task=self.noop), message.payload))
         return made
-
-    def _metrics(self, providers: Providers, others: float) -> float:
-        """Microseconds that the metrics took outside the main thread since then, and that a collection takes more."""
-        _wait_for_other_threads()
-        elsewhere = process_time() - thread_time() - others
-        first, second = (_timed(providers.reader.get_metrics_data, [()], None) for _ in range(2))
-        return 1e6 * elsewhere + first - second
 
 
 def _noop(x, y):
@@ -194,23 +195,12 @@ def _timed(step: Callable[..., object], of: list[tuple], profile: cProfile.Profi
     return 1e6 * taken / len(of)
 
 
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def _wait_for_other_threads(quiet: float = 1.15, most: float = 10.0) -> None:
-    """Until they have done nothing for longer than the second that ours may rest."""
-    if threading.active_count() == 1:
-        return
+def _when_other_threads_rest(quiet: float = 1.15, most: float = 10.0) -> float:
+    """Their processor time in seconds, as soon as they have done nothing for more than the second that ours rest."""
     deadline, since, seen = time.monotonic() + most, time.monotonic(), process_time() - thread_time()
     while time.monotonic() - since < quiet and time.monotonic() < deadline:
         time.sleep(0.02)
         now = process_time() - thread_time()
-        if now - seen > 1e-4:
+        if now - seen > 2e-4:
             since, seen = time.monotonic(), now
+    return seen

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import celery
@@ -14,16 +15,26 @@ from opentelemetry.instrumentation.utils import unwrap
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links._config.options import Config, ConfigError
-from celery_otel_links._contrib import Predecessor
-from celery_otel_links._errors import PASSING, guarded, log_once
-from celery_otel_links._rules.message import Message
-from celery_otel_links._tracing import publish as _publish
-from celery_otel_links._tracing import run as _run
-from celery_otel_links._tracing.telemetry import Telemetry, read_config
+from celery_otel_links._config import notices
+from celery_otel_links._config.early import EarlyLook
+from celery_otel_links._config.options import Config, Options
+from celery_otel_links._config.sources import ARGUMENTS, Configuration
+from celery_otel_links._contrib import Contrib
+from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.handover import OnCommit
+from celery_otel_links._tracing.publish import Publisher
+from celery_otel_links._tracing.run import Runner, report
+from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
-from celery_otel_links._worker.flush import Flusher
-from celery_otel_links._worker.main_process import MainProcess
+from celery_otel_links._worker.announcements import Announcements
+from celery_otel_links._worker.attempt_board import AttemptBoard
+from celery_otel_links._worker.child import Child
+from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
+from celery_otel_links._worker.lost_attempts import LostAttempts
+from celery_otel_links._worker.never_ran import NeverRan
+from celery_otel_links._worker.periodic_flush import PeriodicFlush
+from celery_otel_links._worker.receipts import Receipts
+from celery_otel_links._worker.takeover import Takeover
 
 logger = logging.getLogger("celery_otel_links")
 
@@ -43,165 +54,185 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         return ("celery >= 5.2",)
 
     def _instrument(self, **options: Any) -> None:
-        unknown = options.keys() - {"app", "config", "tracer_provider", "meter_provider"}
-        if unknown:
-            allowed = "app, config, tracer_provider, meter_provider"
-            raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
-        self.telemetry = self._telemetry = Telemetry(
-            app=options.get("app"),
-            config=options.get("config"),
-            tracer_provider=options.get("tracer_provider"),
-            meter_provider=options.get("meter_provider"),
-        )
-        self._main = MainProcess(self.telemetry)
-        self._flusher = Flusher(self.telemetry, self._main.settle)
+        arguments = {name: options.pop(name, None) for name in ARGUMENTS}
+        app, given = arguments.pop("app"), arguments.pop("config")
+        configuration = Configuration(app=app, given=given, options=options)
+        # Without an app nobody wrote this call: opentelemetry-instrument would give up what comes after us.
+        found = configuration.report(None) if app is None and given is None else configuration.checked(app)
+        if not found.config.enabled:
+            return
+        self.telemetry = Telemetry(configuration=configuration, **arguments)
+        self._board = AttemptBoard()
+        self._child = Child(self._board)
+        receipts, reported = Receipts(), partial(report, self.telemetry)
+        takeover = Takeover(self._board, reported)
+        self._lost = LostAttempts(self._board, receipts, takeover)
+        self._never_ran = NeverRan(receipts, reported)
+        self._periodic_flush = PeriodicFlush(self.telemetry)
+        self._child_flush = ChildFlush(self.telemetry)
+        self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
+        self._publisher = Publisher(self.telemetry)
+        self._runner = Runner(self.telemetry, begin=self._child.begin, claim=self._child.claim, ended=self._task_ended)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        self._on_commit = OnCommit()
+        self._announcements = Announcements(self.telemetry)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
-        self._predecessor = Predecessor()
-        self._predecessor.switch_off()
+        self._contrib = Contrib(self.telemetry.link_by_default)
+        self._contrib.switch_off()
+        self.early_look = EarlyLook(configuration, self._disable)
+        self.early_look.begin()
 
     def _uninstrument(self, **_: Any) -> None:
+        if self.telemetry is None:  # it was not enabled
+            return
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
-        self._flusher.remove()
-        self._predecessor.release()
+        self._on_commit.release()
+        self._exit_flush.remove()
+        self._contrib.release()
+        self.early_look.end()
         self.telemetry = None
+        notices.forget()
+
+    def _disable(self) -> None:
+        if self.telemetry is not None:
+            self.uninstrument()
+
+    def _enabled(self, app: Celery) -> Telemetry | None:
+        """What is to be used, unless it turns out by now that nothing is to be done."""
+        telemetry = self.telemetry
+        if telemetry is not None and telemetry.resolved is None and not telemetry.configuration.of(app).enabled:
+            self._disable()  # unless loading the app's settings has done it
+        return self.telemetry
+
+    def _send_task(self, wrapped: Callable[..., Any], app: Celery, args: Any, kwargs: Any) -> Any:
+        if self._enabled(app) is None:
+            return wrapped(*args, **kwargs)
+        return self._publisher.send_task(wrapped, app, args, kwargs)
 
     def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
         return (
             (signals.celeryd_init, self.celeryd_init),
             (signals.worker_ready, self.worker_ready),
-            (signals.before_task_publish, self.before_task_publish),
+            (signals.before_task_publish, self._publisher.before_task_publish),
             (signals.task_received, self.task_received),
-            (signals.task_prerun, self.task_prerun),
-            (signals.task_postrun, self.task_postrun),
+            (signals.task_prerun, self._runner.task_prerun),
+            (signals.task_postrun, self._runner.task_postrun),
             (signals.task_failure, self.task_failure),
             (signals.task_retry, self.task_retry),
             (signals.task_revoked, self.task_revoked),
             (signals.task_rejected, self.task_rejected),
             (signals.task_unknown, self.task_unknown),
+            (signals.worker_process_init, self.worker_process_init),
             (signals.worker_shutting_down, self.worker_shutting_down),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
-        )
-
-    def _send_task(
-        self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        telemetry = self.telemetry
-        return (
-            wrapped(*args, **kwargs) if telemetry is None else _publish.send_task(telemetry, wrapped, app, args, kwargs)
+            (signals.beat_init, self.beat_init),
+            (signals.beat_embedded_init, self.beat_embedded_init),
+            *self._announcements.wiring(),
+            (signals.task_postrun, self.first_end),
         )
 
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
-        if self.telemetry is not None:
-            _start.install(instance, self.telemetry)
-
-    def before_task_publish(
-        self,
-        *,
-        sender: str,
-        body: Any,
-        headers: dict[str, Any],
-        properties: dict[str, Any],
-        exchange: Any = None,
-        routing_key: Any = None,
-        declare: Any = None,
-        **_: Any,
-    ) -> None:
-        try:
-            message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            _publish.before(self._telemetry, message)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("before_task_publish")
+        telemetry = self._enabled(instance.app)
+        if telemetry is not None:
+            _start.install(instance, telemetry, self._board)
 
     @guarded
-    def task_received(self, *, sender: Any, request: Any, **_: Any) -> None:
-        self._main.received(request, sender.pool)
+    def first_end(self, **_: Any) -> None:
+        """An eager task may be the first that needs the configuration; it has to end before everything is undone."""
+        signals.task_postrun.disconnect(self.first_end)
+        if self.telemetry is not None and self.telemetry.resolved is not None and not self.telemetry.resolved.enabled:
+            self._disable()
 
-    def task_prerun(self, *, task_id: str, task: Any, kwargs: Any = None, **_: Any) -> None:
-        try:
-            self._main.began(task.request)
-            _run.start(self._telemetry, task, task_id, kwargs)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_prerun")
+    @guarded
+    def task_received(self, *, request: Any, **_: Any) -> None:
+        self._lost.received(request)
 
-    def task_postrun(self, *, task_id: str, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
-        try:
-            if _run.end(self._telemetry, task, task_id, retval, state):
-                self._main.ended(task.request)
-            self._flusher.after_task(state)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_postrun")
+    def _task_ended(self, state: str | None) -> None:
+        if state is None and self._child.runs_tasks:
+            self._child_flush.after_task()
+        self._periodic_flush.after_task()
 
     @guarded
     def task_failure(self, *, task_id: str, exception: BaseException, **_: Any) -> None:
-        self._main.failed(task_id, exception)
+        self._lost.failed(task_id, exception)
 
     @guarded
     def task_retry(self, *, request: Any, reason: Any = None, **_: Any) -> None:
-        self._main.failed(request.id, getattr(reason, "exc", None))
+        self._lost.failed(request.id, getattr(reason, "exc", None))
 
     @guarded
     def task_revoked(
         self, *, request: Any, terminated: bool = False, signum: Any = None, expired: bool = False, **_: Any
     ) -> None:
-        self._main.revoked(request, terminated=terminated, signum=signum, expired=expired)
+        if not (terminated and self._lost.terminated(request, signum)):
+            self._never_ran.revoked(request, expired=expired)
 
     @guarded
     def task_rejected(self, *, sender: Any, message: Any, **_: Any) -> None:
-        self._main.rejected(sender.app, message)
+        self._never_ran.rejected(sender.app, message)
 
     @guarded
     def task_unknown(self, *, sender: Any, message: Any, name: str, **_: Any) -> None:
-        self._main.unknown(sender.app, message, name)
+        self._never_ran.unknown(sender.app, message, name)
 
     @guarded
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
-        self._flusher.install()
-        self._main.ready(sender)
+        self._exit_flush.install()
+        self._lost.watch(sender)
+        self._never_ran.watch(sender)
 
     @guarded
     def worker_shutting_down(self, **_: Any) -> None:
-        self._flusher.try_out()
+        self._exit_flush.begin()
+
+    @guarded
+    def worker_process_init(self, **_: Any) -> None:
+        self._child.started()
 
     @guarded
     def worker_process_shutdown(self, **_: Any) -> None:
-        self._flusher.leave()
+        self._child_flush.flush()
+
+    @guarded
+    def beat_init(self, **_: Any) -> None:
+        self._exit_flush.install()
+
+    @guarded
+    def beat_embedded_init(self, **_: Any) -> None:
+        self._child_flush.in_embedded_beat()
 
 
 def setup(
     app: Celery,
     *,
-    config: Config | Mapping[str, Any] | None = None,
+    config: Config | Options | None = None,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Celery:
     """Trace ``app``; in producers and workers alike, next to where the app is made. Returns the app.
 
-    The configuration is ``config``, or else ``app.conf.otel_links``, read when it is first needed. It holds for the
-    whole process, since Celery's publish signals do not say which app they come from.
+    The configuration is ``config``, or else ``app.conf.otel_links``. It is looked at here if the app is configured by
+    now, and else as soon as it is. It holds for the whole process, since Celery's publish signals do not say which app
+    they come from.
 
     Raises:
         ConfigError: something in the configuration is wrong, or it is another one than the process has already.
     """
-    given = Config.from_mapping(config) if isinstance(config, Mapping) else config
-    if given is None and getattr(app, "configured", False):
-        given = read_config(app)
     instrumentor = CeleryLinksInstrumentor()
+    if not Configuration(app=app, given=config).checked(app).config.enabled:
+        if instrumentor.telemetry is not None:
+            instrumentor.uninstrument()
+        return app
     telemetry = instrumentor.telemetry
     if telemetry is None:
-        instrumentor.instrument(
-            app=app, config=config and given, tracer_provider=tracer_provider, meter_provider=meter_provider
-        )
+        if instrumentor.is_instrumented_by_opentelemetry:  # and was not enabled then
+            instrumentor.uninstrument()
+        instrumentor.instrument(app=app, config=config, tracer_provider=tracer_provider, meter_provider=meter_provider)
     else:
-        telemetry.join(app, given)
+        telemetry.configuration.join(app, config)
+        instrumentor.early_look.at(app)
     return app

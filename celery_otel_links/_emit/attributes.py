@@ -11,31 +11,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery_otel_links._config.conventions import Broker, Style
+from celery_otel_links._emit.names import (
+    CONVERSATION_ID,
+    DESTINATION,
+    HANDOVER,
+    HOSTNAME,
+    LINKS_DROPPED,
+    MESSAGE_ID,
+    MODE,
+    OPERATION,
+    OPERATION_TYPE,
+    REASON,
+    REDELIVERED,
+    RETRIES,
+    ROUTING_KEY,
+    SYSTEM,
+    TASK_NAME,
+)
+from celery_otel_links._rules.facts import PLAIN_IN, Decision, Incoming, Message, Outgoing, Route
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.message import PLAIN_IN, Incoming, Message, Outgoing, Route
-from celery_otel_links._rules.policy import Decision
 from celery_otel_links._rules.texts import printable, text_of
 
 Attributes = dict[str, Any]
 
-MODE = "celery.propagation.mode"
-REASON = "celery.propagation.reason"
-STATE = "celery.state"
-REDELIVERED = "celery.redelivered"
-RETRIES = "celery.retries"
-RETRY_REASON = "celery.retry.reason"
-LINKS_DROPPED = "celery.links.dropped"
-HOSTNAME = "celery.hostname"
-ERROR_TYPE = "error.type"
-TASK_NAME = "celery.task_name"
-SYSTEM = "messaging.system"
-OPERATION = "messaging.operation.name"
-OPERATION_TYPE = "messaging.operation.type"
-DESTINATION = "messaging.destination.name"
-MESSAGE_ID = "messaging.message.id"
-CONVERSATION_ID = "messaging.message.conversation_id"
-ROUTING_KEY = "messaging.rabbitmq.destination.routing_key"
-HANDOVER = "celery.latency.handover"
 _ACTIONS = {"send": "apply_async", "process": "run"}
 
 
@@ -84,7 +82,8 @@ def producer(stamped: Attributes, message: Message, facts: Outgoing, contrib: bo
     attributes = stamped.copy()
     if facts.retries:
         attributes[RETRIES] = facts.retries
-    fields, identifier = message.fields, message.id
+    fields = message.fields
+    identifier = str(fields.get("id"))
     if contrib:
         attributes[CONVERSATION_ID] = text_of(message.properties.get("correlation_id") or identifier)
     _identify(attributes, identifier, fields.get("root_id"))

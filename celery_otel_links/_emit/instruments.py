@@ -14,10 +14,10 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
 
-from celery_otel_links._emit.metric_names import COUNTERS, HISTOGRAMS, Declared
+from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS, Declared
 from celery_otel_links._emit.recorder import Measurement, Recorder, forgets
+from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.latency import Latency
-from celery_otel_links._rules.policy import Decision
 from celery_otel_links._rules.texts import LONGEST_NAME
 
 MOST_SERIES = 2000

@@ -9,8 +9,8 @@ from typing import Any
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, get_meter_provider
 
 from celery_otel_links._emit.instruments import Instruments
+from celery_otel_links._emit.names import SCHEMA, SCOPE
 from celery_otel_links._emit.recorder import forgets
-from celery_otel_links._emit.spans import SCHEMA, SCOPE
 
 
 class Metrics:

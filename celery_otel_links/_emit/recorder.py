@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from celery_otel_links._errors import contained
-
 logger = logging.getLogger("celery_otel_links")
 
 Measurement = tuple[Any, ...]
@@ -43,6 +41,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._queue: deque[Measurement] = deque()
+        self._level = logging.ERROR
         self.forget()
         forgets(self)
 
@@ -84,8 +83,14 @@ class Recorder:
         with self._lock:
             for _ in range(min(most, len(self._queue))):
                 record, *values = self._queue.popleft()
-                with contained("recording a measurement"):
+                try:
                     record(*values)
+                except Exception:
+                    self._failed()
+
+    def _failed(self) -> None:
+        level, self._level = self._level, logging.DEBUG
+        logger.log(level, "recording a measurement failed; it is left out (said once)", exc_info=True)
 
     def _start(self) -> None:
         thread = threading.Thread(
@@ -119,8 +124,10 @@ def forgets(one: Forgetful) -> None:
 
 def _in_child() -> None:
     for one in list(_forgetful):
-        with contained("starting anew in a forked process"):
+        try:
             one.forget()
+        except Exception:
+            logger.exception("starting anew in a forked process failed")
 
 
 _register: Callable[..., None] | None = getattr(os, "register_at_fork", None)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
-from celery_otel_links._emit.attributes import ERROR_TYPE, STATE, Attributes
+from celery_otel_links._emit.attributes import Attributes
+from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, STATE
 from celery_otel_links._emit.reserved_ids import choose, generator_of, start_as
-from celery_otel_links._rules.relation import LINK_KIND, Relation
+from celery_otel_links._rules.facts import MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
-from celery_otel_links._wire.header import MAX_LINKS
 
 SCOPE = "celery_otel_links"
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 _KINDS = {kind: {LINK_KIND: kind} for kind in ("producer", "origin", "previous-attempt", "header", "consumer")}
-# How the SDK's samplers describe that below a parent which is not sampled nothing is.
-_STAYS_UNSAMPLED = ("remoteParentNotSampled:AlwaysOffSampler", "localParentNotSampled:AlwaysOffSampler")
-_FOLLOWING = "LinkedSampler{"
+# How the SDK's sampler describes that below a parent which is not sampled nothing is.
+_STAYS_UNSAMPLED = re.compile(
+    r"ParentBased\{.*,remoteParentNotSampled:AlwaysOffSampler,"
+    r"localParentSampled:\w+,localParentNotSampled:AlwaysOffSampler\}",
+    re.DOTALL,
+)
 
 
 class Spans:
@@ -50,9 +55,7 @@ class Spans:
         self._generator = generator_of(tracer)
         most = getattr(getattr(tracer, "_span_limits", None), "max_links", None)
         self.most_links = min(most, MAX_LINKS) if isinstance(most, int) else MAX_LINKS
-        describe = getattr(getattr(tracer, "sampler", None), "get_description", str)
-        description = str(describe())
-        self._skips = description.startswith(_FOLLOWING) or all(one in description for one in _STAYS_UNSAMPLED)
+        self._skips = _drops_below_unsampled(getattr(tracer, "sampler", None))
         self._provider = provider
 
     def skips(self, parent: SpanContext) -> bool:
@@ -63,9 +66,9 @@ class Spans:
         self.tracer()
         return self._skips
 
-    def producer(self, name: str, attributes: Attributes) -> Span:
-        """A started PRODUCER span under the current one."""
-        return self.tracer().start_span(name, None, SpanKind.PRODUCER, attributes)
+    def producer(self, name: str, context: Context, attributes: Attributes) -> Span:
+        """A started PRODUCER span under the one in ``context``, which is the current one."""
+        return self.tracer().start_span(name, context, SpanKind.PRODUCER, attributes)
 
     def consumer(
         self, name: str, context: Context, relation: Relation, attributes: Attributes, start: float | None = None
@@ -109,6 +112,15 @@ def finish(span: Span, *, state: str | None, error: BaseException | None, end: f
                 _fail(span, error)
     finally:
         span.end(None if end is None else int(end * 1e9))
+
+
+def _drops_below_unsampled(sampler: Any) -> bool:
+    """Whether a sampler is known to drop whatever has a parent that is not sampled; one derived from it may not."""
+    kind = type(sampler).__name__
+    if kind == "ParentBased":
+        with suppress(Exception):  # of a sampler in it, which somebody else has written
+            return _STAYS_UNSAMPLED.fullmatch(sampler.get_description()) is not None
+    return kind == "LinkedSampler"
 
 
 def _fail(span: Span, error: BaseException) -> None:

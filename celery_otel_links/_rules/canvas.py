@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
+
+from celery_otel_links._rules.facts import Request, Shape
 
 UNLOCK = "celery.chord_unlock"
 DEEPEST = 4
 """How many chords within chords are told apart."""
-
-
-class Request(Protocol):
-    """What we need of ``celery.app.task.Context``, whose attributes are the headers of the message and more."""
-
-    id: str
-    headers: dict[str, Any] | None
-    delivery_info: Mapping[str, Any] | None
-    retries: int
-    eta: str | None
-    group: str | None
-    group_index: int | None
-    chain: list[Any] | None
-    chord: Any
-    callbacks: list[Any] | None
-    errbacks: list[Any] | None
-    is_eager: bool
-
-
-class Shape(Enum):
-    """What a message is within its canvas."""
-
-    SINGLE = "single"
-    FAN_OUT = "fan-out"
-    CHAIN_STEP = "chain step"
-    CALLBACK = "callback"
-    CHORD_BODY = "chord body"
-    RETRY = "retry"
-    REPLACEMENT = "replacement"
-    PLUMBING = "plumbing"
 
 
 class Publisher(NamedTuple):

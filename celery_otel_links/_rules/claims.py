@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._rules.canvas import Shape
-from celery_otel_links._rules.message import Outgoing
-from celery_otel_links._rules.policy import Decision, beyond
-from celery_otel_links._wire.header import ROOT, Chord, Claims
+from celery_otel_links._rules.facts import ROOT, Chord, Claims, Decision, Outgoing, Shape
+from celery_otel_links._rules.policy import beyond
 
 
 class Predecessor(NamedTuple):
@@ -37,11 +35,13 @@ class Moment(NamedTuple):
     """It is due later than the threshold."""
     threshold: float | None
     """Seconds after which the body of a chord is no part of the trace that published the chord."""
+    captured: float | None = None
+    """When the context was captured that it is published with, if that was earlier."""
 
 
 def claims_of(message: Outgoing, decision: Decision, publisher: Predecessor | None, moment: Moment) -> Claims:
     """The claims of ``message``, as far as its own span is not needed for them."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"captured": moment.captured}
     if message.chords:
         fields["chords"] = _chords(message, publisher, moment)
     if publisher is not None:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from celery_otel_links._config.modes import MODES, Mode, Patterns
+from celery_otel_links._rules.facts import MODES, Decision, Mode
 
 LONGEST_NAME = 255
 """Longer names of tasks and queues are not kept: whoever publishes chooses them."""
@@ -36,12 +36,11 @@ class Facts(NamedTuple):
     """Made before: by the publisher, or for the attempt that this message retries."""
 
 
-class Decision(NamedTuple):
-    """A mode, the name of the rule that chose it and the rule's rank."""
+Choose = Callable[[str], "Mode | None"]
 
-    mode: Mode
-    reason: str
-    rank: int
+
+def _nothing(_name: str) -> Mode | None:
+    return None
 
 
 class Settings(NamedTuple):
@@ -49,8 +48,10 @@ class Settings(NamedTuple):
 
     default: Mode = "child"
     fan_out: Mode = "link"
-    tasks: Patterns = Patterns()
-    queues: Patterns = Patterns()
+    tasks: Choose = _nothing
+    """What the configured patterns choose for the name of a task."""
+    queues: Choose = _nothing
+    """The same for the name of a queue."""
 
 
 Rule = Callable[[Facts, Settings], "Mode | None"]
@@ -58,8 +59,8 @@ Rule = Callable[[Facts, Settings], "Mode | None"]
 RULES: tuple[tuple[str, Rule], ...] = (
     ("call", lambda facts, _: facts.call),
     ("task", lambda facts, _: facts.attribute),
-    ("task-rule", lambda facts, settings: settings.tasks.first(facts.task)),
-    ("queue-rule", lambda facts, settings: settings.queues.first(facts.queue)),
+    ("task-rule", lambda facts, settings: settings.tasks(facts.task)),
+    ("queue-rule", lambda facts, settings: settings.queues(facts.queue)),
     ("fan-out", lambda facts, settings: settings.fan_out if facts.fan_out else None),
     ("loop", lambda facts, _: "link" if facts.looped else None),
     ("self", lambda facts, _: "link" if facts.publishes_itself else None),
@@ -105,14 +106,14 @@ def capped(decision: Decision, most: Mode) -> Decision:
     return Decision(most, "trust", decision.rank)
 
 
-def trusted(trust: Patterns, routing_key: str, queues: Mapping[str, str]) -> Mode:
+def trusted(trust: Choose, routing_key: str, queues: Mapping[str, str]) -> Mode:
     """The most that a context may do which came with ``routing_key`` to a worker of ``queues`` (name: routing key).
 
     Celery gives a task the routing key, which whoever publishes chooses, and not the queue: a key that belongs to none
     of the worker's queues may have come through any of them.
     """
     names = [name for name, key in queues.items() if routing_key in (name, key)] or list(queues)
-    limits = [mode for mode in map(trust.first, [routing_key, *names]) if mode is not None]
+    limits = [mode for mode in map(trust, [routing_key, *names]) if mode is not None]
     return max(limits, key=MODES.index, default="child")
 
 

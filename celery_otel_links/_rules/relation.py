@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._config.modes import Mode
-from celery_otel_links._wire.header import MAX_LINKS, ROOT, Claims
-
-LINK_KIND = "celery.link.kind"
-LinkKind = Literal["producer", "origin", "previous-attempt", "header", "consumer"]
-
-
-class Relation(NamedTuple):
-    """Where a run span belongs."""
-
-    parent: SpanContext | None
-    links: tuple[tuple[LinkKind, SpanContext], ...] = ()
-    """Kind and target, nearest first."""
-    dropped: int = 0
-    """How many links had to be left out."""
-    reserved: SpanContext | None = None
-    """The context that the span is to have, where its publisher reserved one."""
-    second: bool = False
-    """The reserved context may be taken: the span gets the trace of it, and an id of its own."""
+from celery_otel_links._rules.facts import MAX_LINKS, ROOT, Claims, LinkKind, Mode, Relation
 
 
 class Arrival(NamedTuple):

@@ -1,23 +1,28 @@
-"""A delivery: a message as a worker got it, with the decision about it, its relation and its latency.
+"""A delivery, which is a message as a worker got it, and an attempt, which is a delivery that runs.
 
-Nothing is started and nothing changed by making one. It exists before there is a span, and without one.
+A delivery is worked out of a request, its plan and the time: decision, relation, latency. Nothing is started by that,
+and nothing changed; it exists before there is a span, and without one. An attempt is what changes while a task runs.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar, Token
+from functools import cached_property
 from typing import NamedTuple
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import Span, SpanContext
 
-from celery_otel_links._config.modes import MODES, Mode
-from celery_otel_links._rules.canvas import Request
+from celery_otel_links._config.options import Config
+from celery_otel_links._rules.canvas import Publisher
+from celery_otel_links._rules.claims import Predecessor
+from celery_otel_links._rules.facts import MODES, PLAIN_IN, Claims, Decision, Incoming, Mode, Relation, Request
 from celery_otel_links._rules.latency import Latency, measure
-from celery_otel_links._rules.message import PLAIN_IN, Incoming, header, received_at
-from celery_otel_links._rules.policy import NO_CONTEXT, Decision, beyond, capped
-from celery_otel_links._rules.relation import Arrival, Relation, limited, plainly_related, relate
-from celery_otel_links._tracing.plans import Plan, Plans, Reading, Stamp
+from celery_otel_links._rules.policy import NO_CONTEXT, beyond, capped
+from celery_otel_links._rules.relation import Arrival, limited, plainly_related, relate
+from celery_otel_links._rules.request import header, received_at
+from celery_otel_links._tracing.plans import Plan, Reading, Stamp
 from celery_otel_links._wire import header as wire
 from celery_otel_links._wire import w3c
 
@@ -34,7 +39,7 @@ class Delivery(NamedTuple):
     start: float
     published: float | None
     """When it was published, by the publisher's clock."""
-    claims: wire.Claims
+    claims: Claims
     decision: Decision
     stamp: Stamp
     """What its span says of the decision."""
@@ -53,17 +58,16 @@ class Said(NamedTuple):
     """What a message says about itself, as far as its queue is trusted."""
 
     published: float | None
-    claims: wire.Claims
+    claims: Claims
     stamp: Stamp
     reserved: SpanContext | None = None
     plainly: bool = False
     """It claims nothing but a decision, and perhaps a reserved context."""
 
 
-def deliver(plans: Plans, plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
+def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
     """The delivery that ``request`` is about, of a task that starts at ``start``; a span can have ``most_links``."""
-    beside = plans.style.current_names
-    said = _said(plan, facts, request, start, plans.config.delay_threshold, beside)
+    said = _said(plan, facts, request, start, config.delay_threshold)
     published, claims, stamp, reserved, plainly = said
     decision, latency = stamp.decision, None
     if facts.eager:
@@ -71,7 +75,7 @@ def deliver(plans: Plans, plan: Plan, facts: Incoming, request: Request, start: 
         creation = w3c.creation(carried)
         relation = Relation(creation)
     else:
-        carried, creation = w3c.extract(request, plans.config.baggage)
+        carried, creation = w3c.extract(request, config.baggage)
         if plan.trust != "child":
             carried = _EMPTY  # no baggage, and nothing that passes through an excluded task
             creation = None if plan.trust == "none" else creation
@@ -79,17 +83,11 @@ def deliver(plans: Plans, plan: Plan, facts: Incoming, request: Request, start: 
             relation = plainly_related(decision.mode, creation, reserved)
         else:
             arrival = _arrival(facts, request)
-            relation = relate(decision.mode, creation, claims, arrival, beside=beside, most=most_links)
+            relation = relate(decision.mode, creation, claims, arrival, beside=plan.beside, most=most_links)
         if creation is None and relation.parent is None and not relation.links and decision.reason != "trust":
             stamp = plan.stamp(NO_CONTEXT)
-        latency = measure(
-            start=start,
-            published=published,
-            eta=facts.eta,
-            received=received_at(request),
-            first_published=claims.first_published if facts.retries else None,
-            captured=claims.captured,
-        )
+        first_published = claims.first_published if facts.retries else None
+        latency = measure(start, published, facts.eta, received_at(request), first_published, claims.captured)
     origin = claims.origin
     if origin is None and decision.mode == "link":
         origin = creation  # it leaves the trace here
@@ -111,9 +109,9 @@ def deliver(plans: Plans, plan: Plan, facts: Incoming, request: Request, start: 
     )
 
 
-def _said(plan: Plan, facts: Incoming, request: Request, start: float, threshold: float | None, beside: bool) -> Said:
+def _said(plan: Plan, facts: Incoming, request: Request, start: float, threshold: float | None) -> Said:
     text = header(request, wire.HEADER)
-    plain = wire.decode_plainly(text) if facts is PLAIN_IN and not beside else None
+    plain = wire.decode_plainly(text) if facts is PLAIN_IN and not plan.beside else None
     if plain is not None:
         published, decided, reserved = plain
         claims, stamp = plan.readings.get(decided) or _read(plan, decided)
@@ -133,7 +131,7 @@ def _read(plan: Plan, decided: str) -> Reading:
     return plan.keep(decided, Reading(claims, plan.stamp(capped(decision, plan.trust))))
 
 
-def _inherited(plan: Plan, claims: wire.Claims) -> Decision | None:
+def _inherited(plan: Plan, claims: Claims) -> Decision | None:
     """What the worker decides with what the publisher decided as one more voice."""
     if claims.mode is None or claims.rank is None:
         return None
@@ -152,3 +150,60 @@ def _alone(plan: Plan, facts: Incoming, request: Request, start: float, threshol
 def _arrival(facts: Incoming, request: Request) -> Arrival:
     runs, dropped = wire.decode_headers(header(request, wire.HEADERS_HEADER))
     return Arrival(retry=facts.retries > 0, second=facts.second, header_runs=runs, dropped=dropped)
+
+
+class Attempt:
+    """One attempt of a task, from ``task_prerun`` to ``task_postrun``."""
+
+    delivery: Delivery
+    known = False
+    """Whether there is a delivery: making it may have failed."""
+    traced = False
+    """Whether it has a span, or would have one if its trace was sampled."""
+    span: Span | None = None
+    context: SpanContext | None = None
+    """Of its run span."""
+    first: SpanContext | None = None
+    """Where the attempts of its task belong: their parent."""
+    origin: SpanContext | None = None
+    token: Token[Context] | None = None
+    started = 0.0
+    """By ``perf_counter``."""
+    header_runs: str | None = None
+    """The header with the run spans of the header tasks, once it is known: a body may be several messages."""
+
+    def __init__(self, task_id: str | None, outer: Attempt | None) -> None:
+        self.task_id = task_id
+        self.outer = outer
+        """The attempt in which this one runs, eagerly."""
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """What the classifier of messages has to know of the task that publishes them; the body of a chord is long."""
+        delivery = self.delivery
+        return Publisher.of(delivery.request, delivery.plan.route.name, delivery.facts.next_id)
+
+    @cached_property
+    def predecessor(self) -> Predecessor:
+        """What a message that the attempt publishes depends on."""
+        delivery = self.delivery
+        return Predecessor(
+            decision=delivery.decision,
+            claims=delivery.claims,
+            chords=delivery.facts.chords,
+            published=delivery.published,
+            creation=delivery.creation,
+            origin=self.origin,
+            context=self.context,
+            first=self.first,
+        )
+
+
+running: ContextVar[Attempt | None] = ContextVar("celery_otel_links_running", default=None)
+"""The attempt that runs here; threads and tasks that copy the context see it too."""
+
+
+def current_attempt() -> Attempt | None:
+    """The attempt that runs here, if its delivery is known."""
+    attempt = running.get()
+    return attempt if attempt is not None and attempt.known else None

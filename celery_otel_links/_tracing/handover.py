@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
+import wrapt
 from opentelemetry import context as otel
 from opentelemetry import propagate
 from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import unwrap
 
-from celery_otel_links._config.modes import MODES, Mode, mode_of
-from celery_otel_links._tracing.publish import NOTHING_ASKED, Asked, Publishing, under_way
+from celery_otel_links._config.modes import mode_of
+from celery_otel_links._rules.facts import MODES, Mode
+from celery_otel_links._tracing.under_way import Asked, Publishing, under_way
 
 _MODE, _TIME = "celery-otel-links-mode", "celery-otel-links-captured"
+_ON_COMMIT = ("delay_on_commit", "apply_async_on_commit")
 
 
 @contextmanager
@@ -25,8 +31,7 @@ def propagation(mode: Mode) -> Iterator[None]:
     Raises:
         ConfigError: there is no such mode.
     """
-    asked = _asked()._replace(mode=mode_of(mode, "propagation()"))
-    with _asking(asked):
+    with _asking(_asked()._replace(mode=mode_of(mode, "propagation()"))):
         yield
 
 
@@ -37,9 +42,9 @@ def capture() -> dict[str, str]:
     """
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
-    asked = _asked()
-    if asked.mode is not None:
-        carrier[_MODE] = asked.mode
+    mode = _asked().mode
+    if mode is not None:
+        carrier[_MODE] = mode
     carrier[_TIME] = f"{time.time():.6f}"
     return carrier
 
@@ -52,9 +57,62 @@ def attach(carrier: Mapping[str, str]) -> Iterator[None]:
     ``celery.latency.handover`` says how many seconds lie between. What can't be read of ``carrier`` is left out.
     """
     known = {name: text for name, text in carrier.items() if isinstance(text, str)}
-    mode, text = known.get(_MODE), known.get(_TIME, "")
-    asked = Asked(mode=mode if mode in MODES else None, captured=_seconds(text))
-    token = otel.attach(propagate.extract(known, Context()))
+    mode = known.get(_MODE)
+    asked = Asked(mode=mode if mode in MODES else None, captured=_seconds(known.get(_TIME, "")))
+    with _as_of(propagate.extract(known, Context()), asked):
+        yield
+
+
+class OnCommit:
+    """Django tasks that are published when a transaction commits keep the mode and the context of their call."""
+
+    def __init__(self) -> None:
+        self._kind: Any = None
+        self._released = False
+        wrapt.register_post_import_hook(self._wrap, "celery.contrib.django.task")
+
+    def release(self) -> None:
+        """As it was before."""
+        self._released = True
+        if self._kind is not None:
+            for name in _ON_COMMIT:
+                unwrap(self._kind, name)
+
+    def _wrap(self, module: Any) -> None:
+        if not self._released:
+            self._kind = module.DjangoTask
+            for name in _ON_COMMIT:
+                wrapt.wrap_function_wrapper(self._kind, name, self._called)
+
+    def _called(self, wrapped: Any, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        asked = _asked()
+        later = _Later(task, otel.get_current(), asked._replace(captured=asked.captured or time.time()))
+        return wrapped.__func__(later, *args, **kwargs)
+
+
+class _Later:
+    """Stands in for a task whose publishing waits: publishes as of the call."""
+
+    def __init__(self, task: Any, context: Context, asked: Asked) -> None:
+        self._task = task
+        self._context = context
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._task, name)
+        return self._as_of_call(value) if name in ("delay", "apply_async") else value
+
+    def _as_of_call(self, publish: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with _as_of(self._context, self._asked):
+                return publish(*args, **kwargs)
+
+        return call
+
+
+@contextmanager
+def _as_of(context: Context, asked: Asked) -> Iterator[None]:
+    token = otel.attach(context)
     try:
         with _asking(asked):
             yield
@@ -62,21 +120,21 @@ def attach(carrier: Mapping[str, str]) -> Iterator[None]:
         otel.detach(token)
 
 
-def _asked() -> Asked:
-    publishing = under_way.get()
-    return NOTHING_ASKED if publishing is None else publishing.asked
-
-
 @contextmanager
 def _asking(asked: Asked) -> Iterator[None]:
-    token = under_way.set(Publishing(asked))
+    publishing = Publishing()
+    publishing.asked = asked
+    token = under_way.set(publishing)
     try:
         yield
     finally:
-        with suppress(
-            ValueError
-        ):  # the block ends in another context, as one in a generator may: nothing is left there
+        with suppress(ValueError):  # it ends in another context, as in a generator: nothing is left there
             under_way.reset(token)
+
+
+def _asked() -> Asked:
+    publishing = under_way.get()
+    return Asked() if publishing is None else publishing.asked
 
 
 def _seconds(text: str) -> float | None:
@@ -84,4 +142,4 @@ def _seconds(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         return None
-    return seconds if 0 < seconds < 1e11 else None
+    return seconds if math.isfinite(seconds) and 0 < seconds < 1e11 else None

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 from celery import Celery
 
 from celery_otel_links._config.conventions import Broker, Style, broker_of
-from celery_otel_links._config.modes import MODES, Mode
-from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
-from celery_otel_links._rules.message import Message, Route, route_in, route_out, rule_name, sent_kwargs
-from celery_otel_links._rules.policy import Decision, Facts, Policy, Settings, trusted
+from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
+from celery_otel_links._rules.policy import Choose, Facts, Policy, trusted
+from celery_otel_links._rules.routes import MAPPERS, route_in, route_out, rule_name, sent_kwargs
 from celery_otel_links._rules.texts import LONGEST_NAME, printable
-from celery_otel_links._wire.header import Claims, written
+from celery_otel_links._wire.header import written
 
 TASK_ATTRIBUTE = "otel_propagation"
 _MOST_PLANS = 4096
@@ -49,6 +48,7 @@ class Plan:
         "_stamps",
         "attribute",
         "attributes",
+        "beside",
         "excluded",
         "known",
         "operation_labels",
@@ -60,12 +60,14 @@ class Plan:
         "trust",
     )
 
-    def __init__(self, route: Route, operation: str, broker: Broker, style: Style, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, route: Route, operation: str, broker: Broker, plans: Plans) -> None:
+        self._policy = plans.policy
         self._stamps: dict[Decision, Stamp] = {}
         self.route = route
-        self.span_name = span_name(route, operation, style)
-        self.attributes = fixed(route, operation, broker, style)
+        self.span_name = span_name(route, operation, plans.style)
+        self.beside = plans.style.current_names
+        """A run with a parent links to its producer as well, as the conventions ask."""
+        self.attributes = fixed(route, operation, broker, plans.style)
         named = destination(route, operation, broker)
         self.task_labels = (_label(route.name), _label(route.queue))
         self.operation_labels = (broker.system, operation, named, broker.address, broker.port)
@@ -120,26 +122,32 @@ class Plan:
 class Plans:
     """All plans of a process, under one configuration. How many are kept, and how long their names are, is bounded."""
 
-    def __init__(self, config: Config, style: Style) -> None:
-        self.config = config
+    def __init__(self, policy: Policy, exclude: Choose, trust: Choose, style: Style) -> None:
+        """``exclude`` and ``trust`` choose by the name of a task, and of a queue."""
+        self.policy = policy
         self.style = style
-        self._policy = Policy(Settings(config.default, config.fan_out, config.tasks, config.queues))
+        self._exclude = exclude
+        self._trust = trust
         self._of_apps: weakref.WeakKeyDictionary[Celery, dict[Hashable, Plan]] = weakref.WeakKeyDictionary()
         self._latest: tuple[Celery | None, dict[Hashable, Plan]] = (None, {})
 
     def to_publish(self, app: Celery, message: Message, task: Any) -> Plan:
         """The plan for a message that ``app`` publishes; ``task`` is the one that it is for, if that is known."""
-        rules = rule_name(message.name, sent_kwargs(message.body))
-        key = (message.name, rules, message.exchange, message.routing_key)
-        plan = self._of(app).get(key)
-        return plan or self._make(app, key, "send", route_out(message, rules), task)
+        rules = name = message.name
+        if name in MAPPERS:
+            rules = rule_name(name, sent_kwargs(message.body))
+        key = (rules, message.exchange, message.routing_key, name)
+        return self._of(app).get(key) or self._make(app, key, "send", route_out(message, rules), task)
 
     def to_run(self, app: Celery, task: Any, name: str, info: Mapping[str, Any], kwargs: Any) -> Plan:
         """The plan for a message of ``name`` that was delivered to ``app``; ``info`` is its delivery info."""
-        rules = rule_name(name, kwargs)
-        key = (name, rules, _text(info.get("exchange")), _text(info.get("routing_key")), None)
+        rules = rule_name(name, kwargs) if name in MAPPERS else name
+        exchange, routing_key = info.get("exchange"), info.get("routing_key")
+        if type(exchange) is not str or type(routing_key) is not str:  # a broker gives anything
+            exchange, routing_key = str(exchange or ""), str(routing_key or "")
+        key = (rules, exchange, routing_key, name, None)
         plan = self._of(app).get(key)
-        return plan or self._make(app, key, "process", route_in(name, rules, info), task)
+        return plan or self._make(app, key, "process", route_in(name, rules, info, _consumed(app)), task)
 
     def _of(self, app: Celery) -> dict[Hashable, Plan]:
         latest, plans = self._latest
@@ -151,10 +159,11 @@ class Plans:
     def _make(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any) -> Plan:
         if (task is None or route.rule_name != route.name) and finalized(app):
             task = app.tasks.get(route.rule_name)
-        config, publishing = self.config, operation == "send"
-        plan = Plan(route, operation, broker_of(app, publishing=publishing), self.style, self._policy)
-        plan.excluded = config.exclude.first(route.name) is not None
-        plan.trust = (config.trust.first(route.queue) or "child") if publishing else _trust(app, config, route.queue)
+        publishing = operation == "send"
+        plan = Plan(route, operation, broker_of(app, publishing=publishing), self)
+        plan.excluded = self._exclude(route.name) is not None
+        sent = self._trust(route.queue) or "child"
+        plan.trust = sent if publishing else trusted(self._trust, route.routing_key, _consumed(app))
         plan.attribute = mode_of_task(task)
         plan.known = task is not None
         kept = self._of(app)
@@ -176,18 +185,11 @@ def mode_of_task(task: Any) -> Mode | None:
     return mode if mode in MODES else None
 
 
-def _text(value: object) -> str:
-    """What a broker gives as a name, which may be anything."""
-    return value if isinstance(value, str) else str(value or "")
-
-
 def _label(name: str) -> str:
     """A name as a metric's attribute: one that is too long stays so, and goes where such names are counted together."""
     return printable(name, LONGEST_NAME + 1)
 
 
-def _trust(app: Celery, config: Config, routing_key: str) -> Mode:
-    if not config.trust.rules:
-        return "child"
-    queues = app.amqp.queues.consume_from
-    return trusted(config.trust, routing_key, {name: queue.routing_key for name, queue in queues.items()})
+def _consumed(app: Celery) -> dict[str, str]:
+    """The queues that this process consumes, by name, with their routing keys."""
+    return {name: queue.routing_key for name, queue in app.amqp.queues.consume_from.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import context as otel
@@ -11,86 +12,123 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, set_span_in_context
 
-from celery_otel_links._emit.attributes import RETRY_REASON, consumer
+from celery_otel_links._emit.attributes import consumer
+from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
-from celery_otel_links._errors import contained
+from celery_otel_links._errors import PASSING, contained, log_once
+from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._rules.texts import type_name
-from celery_otel_links._tracing.attempt import Attempt, running
-from celery_otel_links._tracing.delivery import Delivery, deliver
+from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import chord_store, w3c
 
 
-def start(telemetry: Telemetry, task: Any, task_id: str | None, kwargs: Any) -> None:
-    """``task_prerun``: the delivery, an attempt of it, and its CONSUMER span, which is current from now on."""
-    attempt = Attempt(task_id, running.get())
-    running.set(attempt)  # also if what follows fails: its end is not that of an outer task
-    app, request = task.app, task.request
-    plans = telemetry.plans(app)
-    plan = plans.to_run(app, task, task.name, request.delivery_info or {}, kwargs)
-    facts = incoming(request, task.name, app)
-    delivery = deliver(plans, plan, facts, request, time.time(), telemetry.spans.most_links)
-    attempt.delivery, attempt.origin = delivery, delivery.origin
-    if facts.eager and attempt.outer is not None and attempt.origin is None:
-        attempt.origin = attempt.outer.origin
-    if plan.excluded or not is_instrumentation_enabled():
-        attempt.token = otel.attach(delivery.carried)
-        return
-    attempt.span, context = open_span(telemetry, delivery)
-    attempt.token = otel.attach(context)
-    span = attempt.span
-    if span is not None:
-        span_context = span.get_span_context()
-        attempt.context = span_context if span_context.is_valid else None
-    attempt.first = delivery.relation.parent or attempt.context
-    attempt.started = time.perf_counter()
-    config = plans.config
-    if delivery.latency is not None and (instruments := telemetry.metrics.active()):
-        stamped = delivery.published is not None
-        instruments.started(plan.task_labels, plan.operation_labels, delivery.latency, stamped, attempt.context)
-    if config.run_hook is not None and span is not None and span.is_recording():
-        with contained("run_hook"):
-            config.run_hook(span, request)
-    if facts.header_of is not None and attempt.context is not None:
-        chord_store.store(app, facts.header_of, delivery.id, attempt.context, config.fan_in)
+class Runner:
+    """Receives what happens when this process runs a task.
 
-
-def end(telemetry: Telemetry, task: Any, task_id: str | None, retval: Any, state: str | None) -> bool:
-    """``task_postrun``: the outcome, the end of the span, and the context as it was before.
-
-    Returns whether nobody else has to make the span.
+    ``begin`` and ``claim`` are asked before an attempt has a span, and before that ends; the second says whether this
+    process reports the attempt, and not the main process of its pool. ``ended`` gets the state after the end.
     """
-    attempt = running.get()
-    if attempt is None or attempt.task_id != task_id:
-        return False  # a signal that ends the process came before the attempt was there
-    try:
-        delivery = attempt.delivery
-        if not attempt.started or delivery is None:
-            return True
-        result = outcome(state, retval, sys.exc_info()[1], task.throws)
-        if result.state == "TERMINATED" and _at_hard_limit(attempt, task):
-            return False  # the process has a tenth of a second to live; its main process makes the span
-        span = attempt.span
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        *,
+        begin: Callable[[Request], None],
+        claim: Callable[[Request], bool],
+        ended: Callable[[str | None], None],
+    ) -> None:
+        self._telemetry = telemetry
+        self._begin = begin
+        self._claim = claim
+        self._ended = ended
+
+    def task_prerun(self, *, task_id: str | None, task: Any, kwargs: Any = None, **_: Any) -> None:
+        """The delivery, an attempt of it, and its CONSUMER span, which is current from now on."""
+        attempt = Attempt(task_id, running.get())
+        running.set(attempt)  # also if what follows fails: its end is not that of an outer task
         try:
-            if instruments := telemetry.metrics.active():
-                end_of = (result.state, None if result.error is None else type_name(result.error))
-                seconds = time.perf_counter() - attempt.started
-                plan = delivery.plan
-                instruments.ended(plan.task_labels, plan.operation_labels, end_of, seconds, attempt.context)
-                if telemetry.style.contrib_names:
-                    instruments.ran_on(plan.route.name, str(vars(delivery.request).get("hostname") or ""), seconds)
+            request = task.request
+            self._begin(request)
+            self._start(attempt, task, request, kwargs)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("task_prerun")
+
+    def task_postrun(
+        self, *, task_id: str | None, task: Any, retval: Any = None, state: str | None = None, **_: Any
+    ) -> None:
+        """The outcome, the end of the span, and the context as it was before."""
+        attempt = running.get()
+        if attempt is None or attempt.task_id != task_id:  # a signal that ends the process came before the attempt
+            return
+        try:
+            if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
+                self._end(attempt, task, retval, state)
+        except PASSING:
+            raise
+        except Exception:
+            log_once("task_postrun")
+        finally:
+            running.set(attempt.outer)
+            if attempt.token is not None:
+                otel.detach(attempt.token)
+            self._ended(state)
+
+    def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
+        app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
+        config, plans = telemetry.settled(app)
+        plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
+        facts = incoming(request, name, app)
+        delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
+        attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
+        if facts.eager and attempt.outer is not None and attempt.origin is None:
+            attempt.origin = attempt.outer.origin
+        if plan.excluded or (otel.get_current() and not is_instrumentation_enabled()):
+            attempt.token = otel.attach(delivery.carried)
+            return
+        attempt.traced, attempt.started = True, time.perf_counter()
+        span, context = None, delivery.carried
+        try:
+            span, context = open_span(telemetry, delivery)
+        except PASSING:
+            raise
+        except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
+            log_once("the start of a run span")
+        attempt.token = otel.attach(context)
+        if span is not None:
+            attempt.span, span_context = span, span.get_span_context()
+            attempt.context = span_context if span_context.is_valid else None
+        attempt.first = delivery.relation.parent or attempt.context
+        if delivery.latency is not None and (instruments := telemetry.metrics.active()):
+            stamped = delivery.published is not None
+            instruments.started(plan.task_labels, plan.operation_labels, delivery.latency, stamped, attempt.context)
+        hook = config.run_hook
+        if hook is not None and span is not None and span.is_recording():
+            with contained("run_hook"):
+                hook(span, request)
+        if facts.header_of is not None and attempt.context is not None:
+            chord_store.store(app, facts.header_of, delivery.id, attempt.context, config.fan_in)
+
+    def _end(self, attempt: Attempt, task: Any, retval: Any, state: str | None) -> None:
+        delivery, span = attempt.delivery, attempt.span
+        result = outcome(state, retval, sys.exc_info()[1], task.throws)
+        try:
+            if instruments := self._telemetry.metrics.active():
+                end = (result.state, None if result.error is None else type_name(result.error))
+                seconds, plan = time.perf_counter() - attempt.started, delivery.plan
+                instruments.ended(plan.task_labels, plan.operation_labels, end, seconds, attempt.context)
+                if self._telemetry.style.contrib_names:
+                    worker = vars(delivery.request).get("hostname") or ""
+                    instruments.ran_on(plan.route.name, str(worker), seconds)
         finally:
             if span is not None:
                 if result.reason is not None:
                     span.set_attribute(RETRY_REASON, result.reason)
                 finish(span, state=result.state, error=result.error)
-        return True
-    finally:
-        running.set(attempt.outer)
-        if attempt.token is not None:
-            otel.detach(attempt.token)
 
 
 def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None) -> tuple[Span | None, Context]:
@@ -115,18 +153,20 @@ def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None)
     return span, set_span_in_context(span, context)
 
 
-def report(telemetry: Telemetry, delivery: Delivery, state: str, error: BaseException | None, end: float) -> None:
-    """The one span of an attempt that can't make it itself: from the delivery's start to ``end``, told from outside."""
-    if delivery.plan.excluded:
+def report(telemetry: Telemetry, lost: LostAttempt) -> None:
+    """Make the one span of an attempt that its own process can't report; it ends now."""
+    app, request, now = lost.app or telemetry.app, lost.request, time.time()
+    if app is None:
         return
-    span, _ = open_span(telemetry, delivery, delivery.start)
+    fields = vars(request)
+    name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
+    config, plans = telemetry.settled(app)
+    plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
+    delivery = deliver(config, plan, incoming(request, name, app), request, start, telemetry.spans.most_links)
+    if plan.excluded:
+        return
+    span, _ = open_span(telemetry, delivery, start)
     if span is not None:
-        finish(span, state=state, error=error, end=end)
+        finish(span, state=lost.state, error=lost.error, end=now)
     if instruments := telemetry.metrics.active():
-        instruments.unfinished(delivery.plan.task_labels, (state, None if error is None else type_name(error)))
-
-
-def _at_hard_limit(attempt: Attempt, task: Any) -> bool:
-    limits = getattr(task.request, "timelimit", None) or (None,)
-    limit = limits[0] or task.time_limit or task.app.conf.task_time_limit
-    return limit is not None and time.perf_counter() - attempt.started > limit - 0.1
+        instruments.unfinished(plan.task_labels, (lost.state, None if lost.error is None else type_name(lost.error)))

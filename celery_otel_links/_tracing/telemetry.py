@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
@@ -11,14 +11,16 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.conventions import Style
-from celery_otel_links._config.modes import ConfigError, mode_of
+from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
+from celery_otel_links._config.sources import Configuration
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
-from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plans, finalized
+from celery_otel_links._rules.policy import Policy, Settings
+from celery_otel_links._tracing.plans import Plans
+from celery_otel_links._version import __version__
 
-VERSION = "0.1.0"
 _SPANS_COUNTED = 4096
 
 
@@ -28,61 +30,60 @@ class Telemetry:
     def __init__(
         self,
         *,
-        app: Celery | None,
-        config: Config | Mapping[str, Any] | None,
+        configuration: Configuration,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
-        self.app = app
-        self.spans = Spans(tracer_provider, VERSION)
-        self.metrics = Metrics(meter_provider, VERSION)
+        self.configuration = configuration
+        self.spans = Spans(tracer_provider, __version__)
+        self.metrics = Metrics(meter_provider, __version__)
         self.published = PublishCounts()
-        self._given = Config.from_mapping(config) if isinstance(config, Mapping) else config
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
-        self._plans: Plans | None = None
+        self._settled: tuple[Config, Plans] | None = None
+
+    @property
+    def app(self) -> Celery | None:
+        """The app of ``setup``."""
+        return self.configuration.app
 
     @property
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
-        return self._plans.config if self._plans is not None else self._given
+        return self.configuration.resolved
 
-    def plans(self, app: Celery) -> Plans:
-        """The plans, and with them the configuration: read when it is first needed, from the app of ``setup`` or this.
-
-        Raises:
-            ConfigError: it is wrong, or a task of the app names a mode that there is not.
-        """
-        if self._plans is None:
-            app = self.app or app
-            config = self._given
-            if config is None:
-                config = read_config(app)
-                check_tasks(app)
+    def settled(self, app: Celery) -> tuple[Config, Plans]:
+        """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
+        if self._settled is None:
+            config = self.configuration.of(app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
             self.metrics.histograms = contrib.union(config.histograms)
-            self._plans = Plans(config, self.style)
-        return self._plans
+            settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
+            # What turns out too late to be switched off gets no more spans while the rest is undone.
+            exclude = config.exclude if config.enabled else Patterns({"*": "none"})
+            plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
+            self._settled = (config, plans)
+        return self._settled
 
-    def config(self, app: Celery) -> Config:
-        """The configuration.
+    def link_by_default(self) -> None:
+        """Contrib was told to link: what was planned without that is planned anew."""
+        self.configuration.link_by_default()
+        self._settled = None
 
-        Raises:
-            ConfigError: as :meth:`plans` does.
-        """
-        return self.plans(app).config
+    @property
+    def flush_timeout(self) -> float:
+        """Seconds that a process which ends may spend on exporting what it still holds."""
+        return (self.resolved or Config()).flush_timeout
 
-    def join(self, app: Celery, config: Config | None) -> None:
-        """Another ``setup`` in the same process.
+    def providers(self) -> list[Any]:
+        """The providers of spans, metrics and logs, by now."""
+        providers: list[Any] = [self.spans.provider(), self.metrics.provider()]
+        with suppress(ImportError):  # an API without logs
+            from opentelemetry._logs import get_logger_provider
 
-        Raises:
-            ConfigError: ``config`` is not what this process has already.
-        """
-        current = self.resolved or (read_config(self.app) if self.app not in (None, app) else config)
-        if config is not None and config != current:
-            raise ConfigError(f"setup(): this process is traced with another configuration already: {current!r}")
-        self.app = self.app or app
+            providers.append(get_logger_provider())
+        return providers
 
 
 class PublishCounts:
@@ -105,29 +106,3 @@ class PublishCounts:
             if len(counts) > _SPANS_COUNTED:  # the one that has published nothing for longest
                 del counts[next(iter(counts))]
             return count
-
-
-def read_config(app: Celery) -> Config:
-    """The configuration in ``app.conf``, under the environment.
-
-    Raises:
-        ConfigError: something in it is wrong.
-    """
-    for key in ("otel_links", "OTEL_LINKS"):  # upper case: set without a namespace
-        mapping = app.conf.get(key)
-        if mapping is not None:
-            return mapping if isinstance(mapping, Config) else Config.from_mapping(mapping, where=f"app.conf.{key}")
-    return Config.from_mapping()
-
-
-def check_tasks(app: Celery) -> None:
-    """Look at the propagation mode of every task that is registered so far.
-
-    Raises:
-        ConfigError: one is no mode.
-    """
-    if finalized(app):
-        for name, task in app.tasks.items():
-            mode = getattr(task, TASK_ATTRIBUTE, None)
-            if mode is not None:
-                mode_of(mode, f"task {name!r}: {TASK_ATTRIBUTE}")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links._config.modes import MODES, Mode
+from celery_otel_links._rules.facts import MAX_LINKS, MODES, NOTHING, ROOT, Chord, Claims, Mode
 
 HEADER = "celery-otel-links"
 HEADERS_HEADER = "celery-otel-links-headers"
@@ -21,10 +21,7 @@ CALL_HEADER = "otel-propagation"
 """What a caller sets to choose the mode of one call."""
 MAX_LENGTH = 1024
 MAX_HEADERS_LENGTH = 8192
-MAX_LINKS = 128
-"""The number of links that a span keeps by default (``OTEL_SPAN_LINK_COUNT_LIMIT``)."""
 
-ROOT = "root"
 _MOST_CHORDS = 4
 _TIME = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 _RANKS = {str(rank): rank for rank in range(1, 100)}
@@ -37,40 +34,6 @@ _PLAIN = re.compile(
     r"(?:;reserved=([0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}))?"
 )
 _VERSION = re.compile(r"v=[1-9][0-9]?(?:;|$)")
-
-
-class Chord(NamedTuple):
-    """The publishing of a chord."""
-
-    published: float
-    context: SpanContext | None
-    """The span that was current then, whose trace the body continues."""
-
-
-class Claims(NamedTuple):
-    """What one message says about itself besides the time; every part of it may be missing."""
-
-    mode: Mode | None = None
-    reason: str | None = None
-    rank: int | None = None
-    origin: SpanContext | None = None
-    first: SpanContext | None = None
-    """Where the attempts of a retried task belong: their parent."""
-    previous: SpanContext | None = None
-    """The run span of the attempt that published this retry."""
-    reserved: SpanContext | None = None
-    """The span context that the run span is to have, to which its PRODUCER span links already."""
-    first_published: float | None = None
-    """When the first attempt was published."""
-    chords: tuple[Chord, ...] | None = None
-    """The chords whose headers this task is among, the innermost first."""
-    body: SpanContext | str | None = None
-    """Of the body of a chord: the span whose trace it continues, or ``ROOT``."""
-    captured: float | None = None
-    """When the context was captured that a message was published with, if that was earlier."""
-
-
-NOTHING = Claims()
 
 
 def encode(published: float, claims: Claims) -> str:

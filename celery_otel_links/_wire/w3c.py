@@ -14,8 +14,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_c
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.canvas import Request
-from celery_otel_links._rules.message import header
+from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.request import header
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""
@@ -95,22 +95,24 @@ def _plain() -> bool:
     return _w3c.default if propagator is _w3c.propagator else _w3c.look(propagator)
 
 
-def inject(headers: dict[str, Any], context: Context, allowed: bool | frozenset[str]) -> None:
-    """Write ``context`` into a message's headers, with the ``allowed`` baggage.
+def inject(
+    headers: dict[str, Any], context: Context, span_context: SpanContext, allowed: bool | frozenset[str]
+) -> None:
+    """Write ``context``, whose span is ``span_context``, into a message's headers, with the ``allowed`` baggage.
 
     Entries of ``baggage`` that somebody else has put into the headers stay, unless baggage is limited. A propagator
     that fails costs what it would have written, and no more.
     """
-    trace_id, span_id, _, flags, state, valid = get_current_span(context).get_span_context()
+    trace_id, span_id, _, flags, state, valid = span_context  # its properties are Python calls
     # A context that holds nothing but a span holds no baggage.
     entries = None if len(context) <= valid else baggage.get_all(context)
     others = headers.pop("baggage", None) if allowed is not True or entries else None
-    if valid:
-        headers.pop("tracestate", None)  # of another trace
-    if (not entries and not state and _plain()) or not _propagated(headers, context, entries, allowed):
-        if valid:
-            headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
-    elif allowed is True and isinstance(others, str):
+    if valid and "tracestate" in headers:
+        del headers["tracestate"]  # of another trace
+    plain = not entries and not state and _plain()
+    if (plain or not _propagated(headers, context, entries, allowed)) and valid:
+        headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    if allowed is True and isinstance(others, str):
         headers["baggage"] = _merged(others, headers.get("baggage"))
 
 

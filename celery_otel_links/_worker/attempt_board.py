@@ -1,51 +1,106 @@
-"""Which attempt each process of a pool has begun or ended last, told to their main process.
+"""Which attempt each process of a pool runs, and who reports it: that process, or its main process.
 
-When a process is gone, its main process cannot ask it any more: one that has exited with a code may have ended its span
-before (``sys.exit`` in a task) or not (``os._exit``), and one that was killed may have finished what it ran, or have
-begun what the main process believes to be waiting still.
+When a process is gone, its main process cannot ask it any more; and at a hard time limit both are about to report.
+So they share a few numbers per process, and agree there before either of them ends a span:
+
+* the process writes ``BEGUN`` when an attempt begins, and ``CLAIMED`` before it ends the attempt's span;
+* the main process writes ``TAKEN`` before it reports an attempt;
+* the process looks at ``TAKEN`` once more after its claim, and writes ``LEFT`` if the main process was faster.
+
+Each number has one writer, and each of the two writes before it looks: so at least one of them sees the other, and
+never both report. A delivery is known by the time of its receipt, which is different for every delivery.
 """
 
 from __future__ import annotations
 
+import atexit
 import mmap
 import os
-import struct
+import tempfile
+from contextlib import suppress
+from enum import Enum
 
-import billiard
+VARIABLE = "_CELERY_OTEL_LINKS_BOARD"
+"""Names the file of the board to processes that are spawned, and so inherit no memory."""
 
-# As many as Linux has process ids, if it is not told otherwise; only pages that are written to take memory.
+PID, BEGUN, SINCE, CLAIMED, LEFT, TAKEN = range(6)
+_WIDTH = 8
+# As many as Linux has process ids, if it is not configured otherwise; only pages that are written to take memory.
 _SLOTS = 32768
-_SLOT = struct.Struct("qdd")  # process, delivery, and when it began; zero once it has ended
+_BYTES = _SLOTS * _WIDTH * 8
 
 
-class Farewells:
-    """A few bytes that a main process shares with all processes that it forks afterwards.
+class Owner(Enum):
+    """Who reports an attempt."""
 
-    A delivery is known by the time at which the main process has received it.
-    """
+    MAIN = "the main process"
+    PROCESS = "the process that runs it"
+
+
+class AttemptBoard:
+    """The numbers of all processes of a pool; empty until a main process shares it with them."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SLOTS * _SLOT.size)
+        self._numbers: memoryview[float] | None = None
 
-    def say(self, received: float, started: float = 0.0) -> None:
-        """This process runs this delivery since ``started``; without that it has ended the span of it."""
-        pid = os.getpid()
-        _SLOT.pack_into(self._memory, pid % _SLOTS * _SLOT.size, pid, received, started)
+    def share(self, *, forked: bool) -> None:
+        """In a main process, before it starts its pool. The environment names a file to those that are not forked."""
+        if forked:
+            self._map(-1)
+            return
+        descriptor, path = tempfile.mkstemp(prefix="celery-otel-links-")
+        atexit.register(_remove, path, os.getpid())
+        os.truncate(descriptor, _BYTES)
+        self._map(descriptor)
+        os.close(descriptor)
+        os.environ[VARIABLE] = path
 
-    def said(self, pid: int | None, received: float) -> bool:
-        """Whether the process has said so. One that was not forked shares nothing with us: it is taken to have."""
-        return not _forked() or self._read(pid, received) == 0.0
+    @property
+    def shared(self) -> bool:
+        """Whether this process or its parent has a pool of processes."""
+        return self._numbers is not None
 
-    def begun(self, pid: int | None, received: float) -> float | None:
-        """Since when the process runs this delivery, if that is the last thing that it said."""
-        return self._read(pid, received) or None
+    def slot(self) -> memoryview[float] | None:
+        """The numbers of this process, which is one of a pool."""
+        path = os.environ.get(VARIABLE)
+        if self._numbers is None and path:
+            descriptor = os.open(path, os.O_RDWR)
+            self._map(descriptor)
+            os.close(descriptor)
+        return None if self._numbers is None else self._of(os.getpid())
 
-    def _read(self, pid: int | None, received: float) -> float | None:
-        if pid is None:
+    def since(self, pid: int, delivery: float) -> float | None:
+        """Since when the process runs this delivery, unless it has not begun it or reports it by itself."""
+        slot = self._of(pid)
+        if slot is None or slot[PID] != pid or slot[BEGUN] != delivery or slot[CLAIMED] == delivery:
             return None
-        *whose, started = _SLOT.unpack_from(self._memory, pid % _SLOTS * _SLOT.size)
-        return float(started) if whose == [pid, received] else None
+        return slot[SINCE]
+
+    def claimed(self, pid: int, delivery: float) -> bool:
+        """Whether the process has claimed to report this delivery."""
+        slot = self._of(pid)
+        return slot is not None and slot[PID] == pid and slot[CLAIMED] == delivery and slot[LEFT] != delivery
+
+    def take(self, pid: int, delivery: float) -> Owner | None:
+        """The main process would report this delivery. Who does; None where the process is just claiming it."""
+        slot = self._of(pid)
+        if slot is None:
+            return Owner.MAIN
+        taken_before = slot[TAKEN] == delivery
+        slot[TAKEN] = delivery
+        if not self.claimed(pid, delivery):
+            return Owner.MAIN
+        return Owner.PROCESS if taken_before else None
+
+    def _map(self, descriptor: int) -> None:
+        self._numbers = memoryview(mmap.mmap(descriptor, _BYTES)).cast("d")
+
+    def _of(self, pid: int) -> memoryview[float] | None:
+        first = pid % _SLOTS * _WIDTH
+        return None if self._numbers is None else self._numbers[first : first + _WIDTH]
 
 
-def _forked() -> bool:
-    return bool(getattr(billiard, "get_start_method", lambda: "fork")() == "fork")
+def _remove(path: str, maker: int) -> None:
+    if os.getpid() == maker:  # and not a process that it has forked
+        with suppress(OSError):
+            os.unlink(path)

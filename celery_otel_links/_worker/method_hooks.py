@@ -1,4 +1,4 @@
-"""Hearing of what Celery sends no signal of: standing in front of one method of one object that it has handed us."""
+"""Being called when Celery does what it sends no signal of: standing in front of one method of one object."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from celery_otel_links._errors import contained
 
 
-def ahead(one: Any, name: str, tell: Callable[..., None]) -> None:
-    """Have ``tell`` called with the same arguments ahead of a method; nothing is done where there is none."""
+def ahead(one: Any, name: str, receiver: Callable[..., None]) -> None:
+    """Have ``receiver`` called with the same arguments ahead of a method; nothing is done where there is none."""
     method = getattr(one, name, None)
     if method is None:
         return
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with contained(f"hearing of {name}"):
-            tell(*args, **kwargs)
+        with contained(f"what is done ahead of {name}"):
+            receiver(*args, **kwargs)
         return method(*args, **kwargs)
 
     setattr(one, name, call)

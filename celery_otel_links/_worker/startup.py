@@ -1,17 +1,21 @@
-"""The start of a worker: where a configuration that is wrong stops it, and metrics learn that children will come."""
+"""The start of a worker: where a configuration that is wrong stops it, and a pool of processes gets its board."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import billiard
 from celery import bootsteps
 
-from celery_otel_links._tracing.telemetry import Telemetry, check_tasks
-from celery_otel_links._worker.main_process import PREFORK
+from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard
+
+_PREFORK = "celery.concurrency.prefork"
 
 
-def install(worker: Any, telemetry: Telemetry) -> None:
-    """Have ``worker`` check its configuration while it starts.
+def install(worker: Any, telemetry: Telemetry, board: AttemptBoard) -> None:
+    """Have ``worker`` check its configuration while it starts, and share ``board`` with the processes of its pool.
 
     Done by a bootstep, because Celery swallows what a receiver of its signals raises.
     """
@@ -21,9 +25,22 @@ def install(worker: Any, telemetry: Telemetry) -> None:
 
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
-            telemetry.config(parent.app)
-            check_tasks(parent.app)
-            if getattr(parent.pool_cls, "__module__", None) == PREFORK:
+            telemetry.configuration.checked(parent.app)
+            telemetry.settled(parent.app)
+            os.environ.pop(VARIABLE, None)  # of a worker whose task has started this one
+            if has_processes(parent.pool_cls):
                 telemetry.metrics.only_count()
+                board.share(forked=_forks(parent))
 
     worker.app.steps["worker"].add(CheckConfiguration)
+
+
+def has_processes(pool: Any) -> bool:
+    """Whether tasks run in processes of their own: in Celery's prefork pool, or in a class that is made of it."""
+    return any(base.__module__ == _PREFORK for base in getattr(pool, "__mro__", ()))
+
+
+def _forks(worker: Any) -> bool:
+    """Whether the pool's processes inherit this one's memory: new interpreters do not (from Celery 5.7 on)."""
+    configured = getattr(worker, "pool_start_method", "fork")
+    return bool(configured == "fork" and getattr(billiard, "get_start_method", lambda: "fork")() == "fork")

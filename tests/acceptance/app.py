@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from celery_otel_links._wire import chord_store as _fan_in
+from celery_otel_links._wire import store_threads
 from tests.acceptance import ambient
 from tests.acceptance.shop import open_shop
 from tests.harness.recording import JsonLinesSpanExporter
@@ -39,7 +39,7 @@ def say_ready(**_: object) -> None:
 
 
 # A busy machine may be slower than what a header task waits for the store; how long that is, one test says.
-_fan_in.PATIENCE = float(os.environ.get("OTEL_LINKS_TEST_PATIENCE", "10"))
+store_threads.TIMEOUT = float(os.environ.get("OTEL_LINKS_TEST_TIMEOUT", "10"))
 
 
 @task_prerun.connect(weak=False)  # the first receiver: before anybody has attached anything for this task

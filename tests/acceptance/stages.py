@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu.utils.url import url_to_parts
 
 from tests.acceptance.shop import open_shop
 from tests.harness import servers
+from tests.harness.far import far
 from tests.harness.recording import SpanFile
 from tests.harness.workers import Settings, Worker, worker
 
@@ -28,6 +30,7 @@ STAGES = {  # name: (pool, broker)
     "threads-valkey": ("threads", "valkey"),
     "solo-valkey": ("solo", "valkey"),
     "gevent-valkey": ("gevent", "valkey"),
+    "eventlet-valkey": ("eventlet", "valkey"),
     "prefork-files": ("prefork", "files"),
     "prefork-rabbitmq": ("prefork", "rabbitmq"),
 }
@@ -37,11 +40,12 @@ EVERYWHERE = ("prefork-valkey", "threads-valkey", "prefork-files")
 
 @dataclass(frozen=True)
 class Broker:
-    """Where messages and results go, and what Celery has to be configured with for that."""
+    """Where messages and results go, and what Celery and we have to be configured with for that."""
 
     url: str
     backend: str
     conf: Mapping[str, Any] = field(default_factory=dict)
+    otel_links: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -57,11 +61,12 @@ class Stage:
 
 
 class Stages:
-    """All stages of a test session, each set up when it is first asked for."""
+    """The stages of a test session, each set up when it is first asked for."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._open = contextlib.ExitStack()
+        self._workers = contextlib.ExitStack()
         self._stages: dict[str, Stage] = {}
         self.spans = SpanFile(directory / "spans.jsonl")
 
@@ -82,11 +87,23 @@ class Stages:
             return self._files()
         return Broker(servers.rabbitmq_url() if kind == "rabbitmq" else self._valkey_url, self._valkey_url)
 
-    def close(self) -> None:
+    def far_results(self, delay: float) -> str:
+        """A result backend whose every answer takes so many seconds more."""
+        near = url_to_parts(self._valkey_url)
+        server = self._open.enter_context(far(near.port, delay=delay))
+        return f"redis://127.0.0.1:{server.port}/{near.path}"
+
+    def end_workers(self) -> None:
+        """End all workers; the brokers stay. Who asks for a stage afterwards gets a new one."""
         for stage in self._stages.values():  # results unsubscribe from the backend when deleted: not after it has gone
             for pending in getattr(stage.app.backend, "_pending_results", ()):
                 pending.clear()
         gc.collect()
+        self._stages.clear()
+        self._workers.close()
+
+    def close(self) -> None:
+        self.end_workers()
         self._open.close()
 
     def _set_up(
@@ -111,15 +128,15 @@ class Stages:
             backend=broker.backend,
             spans=str(self.spans.path),
             conf=complete,
-            otel_links=otel_links or {},
+            otel_links={**broker.otel_links, **(otel_links or {})},
             instrumentation=instrumentation,
         )
         own = (queue, *(f"{name}-{queue}" for name in queues))
         if kind == "rabbitmq":
-            self._open.callback(servers.delete_queues, broker.url, own)
-        running = self._open.enter_context(worker(settings, pool=pool, queues=own, **options))
+            self._workers.callback(servers.delete_queues, broker.url, own)
+        running = self._workers.enter_context(worker(settings, pool=pool, queues=own, **options))
         app = open_shop(broker.url, broker.backend, complete)
-        self._open.callback(app.close)
+        self._workers.callback(app.close)
         return Stage(app, running, broker, complete, queue, self.spans)
 
     @cached_property
@@ -145,4 +162,4 @@ class Stages:
             "worker_enable_remote_control": False,
             "result_chord_retry_interval": 0.2,
         }
-        return Broker("filesystem://", f"db+sqlite:///{home / 'results.sqlite'}", conf)
+        return Broker("filesystem://", f"db+sqlite:///{home / 'results.sqlite'}", conf, {"fan_in": True})

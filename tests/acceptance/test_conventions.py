@@ -6,7 +6,7 @@ import pytest
 
 STYLES = {"messaging": False, "messaging/dup": True}
 # What only opentelemetry-instrumentation-celery calls so.
-OLDER = {"celery.action", "messaging.destination", "messaging.conversation_id", "celery.hostname", "celery.reply_to"}
+OLDER = {"celery.action", "messaging.destination", "messaging.conversation_id", "celery.reply_to"}
 
 
 @pytest.fixture(params=STYLES)

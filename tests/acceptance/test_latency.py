@@ -21,7 +21,7 @@ def latency(span):
 
 
 def check_sums(told):
-    assert told["enqueue_to_start"] == pytest.approx(told["scheduled"] + told["queue"], abs=1e-6)
+    assert told["enqueue_to_start"] == pytest.approx(told.get("scheduled", 0.0) + told["queue"], abs=1e-6)
     assert told["queue"] == pytest.approx(told["broker"] + told["prefetch"], abs=1e-6)
     assert min(told.values()) >= 0
     assert "clock_skew" not in told
@@ -32,7 +32,7 @@ def test_a_plain_task_has_waited_shortly_and_for_nothing_that_was_asked_for(stor
     run, publish = story.span("run/shop.plain"), story.span("apply_async/shop.plain")
     told = latency(run)
     check_sums(told)
-    assert told["scheduled"] == 0
+    assert "scheduled" not in told
     assert told["enqueue_to_start"] == pytest.approx((run.start - publish.start) / 1e9, abs=0.1)
     assert "since_first_enqueue" not in told
 

@@ -29,7 +29,7 @@ def predecessor(story):
 
 @pytest.mark.parametrize("task", ["plain", "linked", "unrelated"])
 def test_without_instrumentation_the_run_is_a_root_without_links(silent, task):
-    silent.run(silent.shop.__dict__[task].s(), f"request\nrun/shop.{task}")
+    silent.run(silent.shop.__dict__[task].s(), f"request\nrun/shop.{task}  none by no-context", show=["reason"])
 
 
 def test_without_instrumentation_what_is_known_of_the_latency_is_told(silent):

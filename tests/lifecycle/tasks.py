@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,13 @@ PREFIX = "end."
 
 class Expected(Exception):
     """What a task says that it throws."""
+
+
+def take(seconds: float) -> None:
+    """As long as that; in a loop, as code does that waits for others."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def open_app(broker: str, backend: str, conf: Mapping[str, Any]) -> Celery:
@@ -136,6 +144,11 @@ def _stubborn(app: Celery) -> None:
     @task(app)
     def log() -> None:
         logging.getLogger("end").warning("logged by a task")
+
+    @task(app)
+    def flushing_threads() -> int:
+        """How many threads of this process flush, or wait until they are to."""
+        return sum(thread.name == "otel-links-flush" for thread in threading.enumerate())
 
     @task(app)
     def note(path: str, kill: bool = False) -> None:

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from celery import Celery
-from celery.concurrency.prefork import TaskPool
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links import Config
-from celery_otel_links._rules.message import unstarted
+from celery_otel_links._rules.request import unstarted
+from celery_otel_links._tracing.run import report
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire import header as _wire
-from celery_otel_links._worker.main_process import MainProcess
+from celery_otel_links._wire import header as wire
+from celery_otel_links._worker.attempt_board import AttemptBoard
+from celery_otel_links._worker.child import Child
+from celery_otel_links._worker.lost_attempts import LostAttempts
+from celery_otel_links._worker.receipts import Receipts
+from celery_otel_links._worker.takeover import Takeover
 
 
 def slow():
@@ -52,63 +57,72 @@ def exporter():
 
 
 @pytest.fixture
-def main(exporter):
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return MainProcess(Telemetry(app=None, config=Config(), tracer_provider=provider, meter_provider=None))
+def board():
+    board = AttemptBoard()
+    board.share(forked=True)
+    return board
 
 
 @pytest.fixture
-def request_of(main):
+def pool(board, exporter):
+    """A pool whose main process looks for lost attempts; `given` are the jobs that it gives to the next process."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    read = Config.from_mapping
+    telemetry = Telemetry(app=None, config=Config(), read=read, tracer_provider=provider, meter_provider=None)
+    lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
+    given = []
+    pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)
+    lost.watch(SimpleNamespace(pool=SimpleNamespace(_pool=pool), timer=None))
+    return pool
+
+
+@pytest.fixture
+def request_of(pool):
     request = Request(Celery("shop", broker="memory://", set_as_current=False))
-    main.received(request, TaskPool())
+    pool.lost.received(request)
     return request
 
 
-def child(what):
-    """The pid of a process that has done this, and is gone."""
+def process(board, *does):
+    """A process of the pool that does this with the board, and is gone."""
     pid = os.fork()
     if pid == 0:
-        what()
+        child = Child(board)
+        child.started()
+        for one in does:
+            one(child)
         os._exit(0)
     os.waitpid(pid, 0)
-    return pid
+    return SimpleNamespace(pid=pid)
 
 
-def pool_of(main):
-    """The pool of a consumer that `main` watches."""
-    given = []
-    pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job))
-    main.ready(SimpleNamespace(pool=SimpleNamespace(_pool=pool), timer=None, on_decode_error=None))
-    return pool, given
+def begin(request):
+    return lambda child: child.begin(unstarted(request.request_dict))
 
 
-def begin(main, request):
-    main.began(unstarted(request.request_dict))
-
-
-def end(main, request):
-    begin(main, request)
-    main.ended(unstarted(request.request_dict))
+def claim(request):
+    return lambda child: child.claim(unstarted(request.request_dict))
 
 
 @pytest.mark.parametrize(
     ("lived", "accepted", "states"),
     [
-        pytest.param(begin, False, ["FAILURE"], id="begun"),
-        pytest.param(end, False, [], id="ended, which its own process has told"),
-        pytest.param(lambda *_: None, False, [], id="not begun"),
-        pytest.param(begin, True, [], id="accepted, which the pool knows"),
+        pytest.param([begin], False, ["FAILURE"], id="begun"),
+        pytest.param([begin, claim], False, [], id="ended, which its own process reports"),
+        pytest.param([], False, [], id="not begun"),
+        pytest.param([begin], True, [], id="accepted, which the pool knows"),
     ],
 )
-def test_an_attempt_that_the_pool_has_not_heard_of_has_its_span(main, request_of, exporter, lived, accepted, states):
-    pool, given = pool_of(main)
+def test_an_attempt_that_the_pool_does_not_know_of_has_its_span(
+    board, pool, request_of, exporter, lived, accepted, states
+):
     before = time.time()
-    pid = child(lambda: lived(main, request_of))
+    gone = process(board, *(does(request_of) for does in lived))
     job = SimpleNamespace(_accept_callback=request_of.on_accepted, _accepted=accepted)
-    pool.on_partial_read(job, SimpleNamespace(pid=pid))
-    pool.on_partial_read(job, SimpleNamespace(pid=pid))
-    assert given == [job, job]  # the pool goes on as it would
+    pool.on_partial_read(job, gone)
+    pool.on_partial_read(job, gone)
+    assert pool.given == [job, job]  # the pool goes on as it would
     spans = exporter.get_finished_spans()
     assert [span.attributes["celery.state"] for span in spans] == states
     for span in spans:
@@ -116,14 +130,14 @@ def test_an_attempt_that_the_pool_has_not_heard_of_has_its_span(main, request_of
         assert before * 1e9 <= span.start_time <= span.end_time
 
 
-def test_the_next_attempt_keeps_the_reserved_context(main, request_of, exporter):
+def test_the_next_attempt_keeps_the_reserved_context(board, pool, request_of, exporter):
     reserved = SpanContext(0xABC, 0xDEF, True, TraceFlags(1))
-    claims = _wire.Claims("link", "task", 1, reserved=reserved)
-    request_of.request_dict[_wire.HEADER] = _wire.encode(time.time(), claims)
-    pool, _ = pool_of(main)
-    pid = child(lambda: begin(main, request_of))
-    job = SimpleNamespace(_accept_callback=request_of.on_accepted, _accepted=False)
-    pool.on_partial_read(job, SimpleNamespace(pid=pid))
+    fields = request_of.request_dict
+    fields[wire.HEADER] = wire.encode(time.time(), wire.Claims("link", "task", 1, reserved=reserved))
+    fields["traceparent"] = f"00-{0x123:032x}-{0x456:016x}-01"
+    gone = process(board, begin(request_of))
+    pool.on_partial_read(SimpleNamespace(_accept_callback=request_of.on_accepted, _accepted=False), gone)
     (span,) = exporter.get_finished_spans()
     assert span.attributes["celery.propagation.mode"] == "link"
-    assert span.context.trace_id != reserved.trace_id
+    assert span.context.trace_id == reserved.trace_id
+    assert span.context.span_id != reserved.span_id

@@ -28,6 +28,7 @@ claims = st.builds(
     first_published=st.none() | times,
     chords=st.none() | st.lists(st.builds(_wire.Chord, times, st.none() | contexts), min_size=1, max_size=4).map(tuple),
     body=st.none() | st.just(_wire.ROOT) | contexts,
+    captured=st.none() | times,
 )
 
 _keys = st.sampled_from(["v", "t", *_wire._KEYS, "dropped", "", "colour"])

@@ -8,8 +8,10 @@ import pytest
 from celery import Celery
 from celery.app.task import Context
 
-from celery_otel_links._rules.canvas import UNLOCK, Running, Shape, next_id
+from celery_otel_links._rules.canvas import UNLOCK, Publisher, header_task_ids, next_id
+from celery_otel_links._rules.facts import Message, Shape
 from celery_otel_links._rules.message import incoming, outgoing
+from celery_otel_links._rules.routes import rule_name, sent_kwargs
 
 APP = Celery("shop", set_as_current=False)
 ABSENT = object()
@@ -25,13 +27,13 @@ def publish(*, name="shop.add", embed=None, kwargs=None, current=None, task_id="
     headers = {"task": name, "id": task_id, "group": None, "retries": 0, "eta": None, "stamps": {}, **headers}
     headers = {key: value for key, value in headers.items() if value is not ABSENT}
     body = ((), kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None, **(embed or {})})
-    return outgoing(name, headers, body, {}, current, APP)
+    return outgoing(Message(name, headers, body, {}), current, APP)
 
 
 def inside(name="shop.parent", **request):
     """The task that publishes."""
     context = Context({"id": MINE, "retries": 0, **request})
-    return Running(context, MINE, name, context.retries, next_id(context))
+    return Publisher.of(context, name, next_id(vars(context)))
 
 
 CHORD = signature("shop.sums", task_id=BODY)
@@ -199,8 +201,9 @@ def test_the_next_step_is_remembered_before_the_chain_is_popped():
 
 def test_protocol_1_keeps_everything_in_the_body():
     body = {"task": "shop.add", "id": "id", "taskset": GROUP, "group": GROUP, "retries": 2, "eta": None, "kwargs": {}}
-    message = outgoing("shop.add", {}, body, {}, None, APP)
-    assert (message.id, message.retries, message.shape) == ("id", 2, Shape.FAN_OUT)
+    message = Message("shop.add", {}, body, {})
+    facts = outgoing(message, None, APP)
+    assert (message.id, facts.retries, facts.shape) == ("id", 2, Shape.FAN_OUT)
 
 
 @pytest.mark.parametrize("name", ["celery.map", "celery.starmap"])
@@ -209,9 +212,16 @@ def test_protocol_1_keeps_everything_in_the_body():
     [({"task": signature("shop.add"), "it": []}, "shop.add"), ({}, None), ({"task": "x"}, None), (None, None)],
 )
 def test_mappers_are_looked_up_under_the_name_of_the_task_they_run(name, kwargs, expected):
-    assert publish(name=name, kwargs=kwargs).rule_name == (expected or name)
-    request = Context({"id": "id", "delivery_info": {}})
-    assert incoming(request, name, kwargs, APP).rule_name == (expected or name)
+    assert rule_name(name, kwargs) == (expected or name)
+    assert rule_name("shop.other", kwargs) == "shop.other"
+
+
+@pytest.mark.parametrize(
+    ("body", "kwargs"),
+    [(((), {"a": 1}, {}), {"a": 1}), ([[], {"a": 1}, {}], {"a": 1}), ({"kwargs": {"a": 1}}, {"a": 1}), ("x", None)],
+)
+def test_keyword_arguments_are_found_with_both_protocols(body, kwargs):
+    assert sent_kwargs(body) == kwargs
 
 
 OUTER = signature("shop.sums", task_id="outer")
@@ -243,7 +253,7 @@ CHORDS = {
 @pytest.mark.parametrize(("embed", "keys"), CHORDS.values(), ids=CHORDS)
 def test_chords_are_known_by_the_ids_of_their_bodies_from_the_innermost_to_the_outermost(embed, keys):
     assert publish(embed=embed).chords == keys
-    assert incoming(Context({"id": "id", **embed}), "shop.add", {}, APP).chords == keys
+    assert incoming(Context({"id": "id", **embed}), "shop.add", APP).chords == keys
 
 
 def test_chords_in_chords_are_counted_to_a_limit():
@@ -254,10 +264,10 @@ def test_chords_in_chords_are_counted_to_a_limit():
 
 def test_chord_unlock_is_in_the_chord_that_it_unlocks():
     headers = {"task": UNLOCK, "id": "id", "stamps": {}}
-    assert outgoing(UNLOCK, headers, ((GROUP, INNER), {}, {}), {}, None, APP).chords == ("inner", "outer")
+    assert outgoing(Message(UNLOCK, headers, ((GROUP, INNER), {}, {}), {}), None, APP).chords == ("inner", "outer")
     request = Context({"id": "id", "args": [GROUP, INNER]})
-    assert incoming(request, UNLOCK, {}, APP).chords == ("inner", "outer")
-    assert incoming(Context({"id": "id", "args": []}), UNLOCK, {}, APP).chords == ()
+    assert incoming(request, UNLOCK, APP).chords == ("inner", "outer")
+    assert incoming(Context({"id": "id", "args": []}), UNLOCK, APP).chords == ()
 
 
 @pytest.mark.parametrize(
@@ -270,13 +280,20 @@ def test_chord_unlock_is_in_the_chord_that_it_unlocks():
     ],
 )
 def test_only_what_the_body_waits_for_is_a_header_task(fields, group):
-    assert incoming(Context({"id": "id", **fields}), "shop.add", {}, APP).header_of == group
+    assert incoming(Context({"id": "id", **fields}), "shop.add", APP).header_of == group
 
 
-def test_the_body_says_whose_headers_it_gathers():
-    request = {"chord": CHORD, "group": GROUP}
-    assert publish(task_id=BODY, current=inside(**request)).body_of_group == GROUP
-    assert publish(task_id="other", current=inside(**request)).body_of_group is None
+RESULTS = {
+    "tasks": ([(("h1", None), None), (("h2", ("p", None)), None)], ["h1", "h2"]),
+    "a group among them": ([(("g", None), [(("h1", None), None)]), [["h2", None], None]], ["h1", "h2"]),
+    "rubbish": ([None, "x", 7, [], [[]], [[7]]], []),
+    "nothing": (None, []),
+}
+
+
+@pytest.mark.parametrize(("result", "ids"), RESULTS.values(), ids=RESULTS)
+def test_chord_unlock_knows_the_header_tasks(result, ids):
+    assert header_task_ids(Context({"id": "id", "kwargs": {"result": result}})) == ids
 
 
 # What a worker takes for the member of a group where nobody stamped the message.
@@ -291,10 +308,10 @@ MEMBERS = {
 
 @pytest.mark.parametrize(("fields", "expected"), MEMBERS.values(), ids=MEMBERS)
 def test_a_worker_knows_the_members_of_a_group(fields, expected):
-    assert incoming(Context({"id": "id", **fields}), "shop.add", {}, APP).fan_out is expected
+    assert incoming(Context({"id": "id", **fields}), "shop.add", APP).fan_out is expected
 
 
 def test_the_app_says_in_which_zone_an_eta_without_offset_is():
-    app = SimpleNamespace(timezone=None)
+    app = SimpleNamespace(timezone=None, conf=SimpleNamespace(enable_utc=True))
     request = Context({"id": "id", "eta": "2026-07-01T12:00:00"})
-    assert incoming(request, "shop.add", {}, app).eta == 1_782_907_200.0
+    assert incoming(request, "shop.add", app).eta == 1_782_907_200.0

@@ -17,9 +17,9 @@ T = 1_700_000_000.0
 HOUR = 3600.0
 # Times relative to publishing, and the latencies expected: (enqueue_to_start, scheduled, queue, broker, prefetch).
 CASES = {
-    "plain": ({"received": 2, "start": 5}, (5, 0, 5, 2, 3)),
-    "started at once": ({"received": 0, "start": 0}, (0, 0, 0, 0, 0)),
-    "not known when received": ({"start": 5}, (5, 0, 5, None, None)),
+    "plain": ({"received": 2, "start": 5}, (5, None, 5, 2, 3)),
+    "started at once": ({"received": 0, "start": 0}, (0, None, 0, 0, 0)),
+    "not known when received": ({"start": 5}, (5, None, 5, None, None)),
     "eta, held in the worker": ({"eta": 10, "received": 1, "start": 12}, (12, 10, 2, 0, 2)),
     "eta, held in the broker": ({"eta": 10, "received": 13, "start": 14}, (14, 10, 4, 3, 1)),
     "eta that the timer anticipates": ({"eta": 10, "received": 1, "start": 9.9}, (9.9, 9.9, 0, 0, 0)),
@@ -28,15 +28,15 @@ CASES = {
     "eta of 1970": ({"eta": -T, "received": 2, "start": 5}, (5, 0, 5, 2, 3)),
     "eta beyond everything": ({"eta": 1e11, "received": 2, "start": 5}, (5, 5, 0, 0, 0)),
     "eta, not known when received": ({"eta": 3, "start": 5}, (5, 3, 2, None, None)),
-    "redelivered after an hour": ({"received": HOUR, "start": HOUR + 1}, (HOUR + 1, 0, HOUR + 1, HOUR, 1)),
+    "redelivered after an hour": ({"received": HOUR, "start": HOUR + 1}, (HOUR + 1, None, HOUR + 1, HOUR, 1)),
 }
 SKEWED = {
-    "publisher's clock seconds ahead": ({"received": -4, "start": -3}, (0, 0, 0, 0, 0)),
-    "publisher's clock hours ahead": ({"received": -HOUR, "start": 1 - HOUR}, (0, 0, 0, 0, 0)),
-    "ahead by less than the wait": ({"received": -4, "start": 3}, (3, 0, 3, 0, 3)),
+    "publisher's clock seconds ahead": ({"received": -4, "start": -3}, (0, None, 0, 0, 0)),
+    "publisher's clock hours ahead": ({"received": -HOUR, "start": 1 - HOUR}, (0, None, 0, 0, 0)),
+    "ahead by less than the wait": ({"received": -4, "start": 3}, (3, None, 3, 0, 3)),
     "ahead, with an eta": ({"eta": 10, "received": -4, "start": 12}, (12, 10, 2, 0, 2)),
-    "received after the start": ({"received": 7, "start": 5}, (5, 0, 5, 5, 0)),
-    "ahead, not known when received": ({"start": -3}, (0, 0, 0, None, None)),
+    "received after the start": ({"received": 7, "start": 5}, (5, None, 5, 5, 0)),
+    "ahead, not known when received": ({"start": -3}, (0, None, 0, None, None)),
 }
 
 
@@ -84,32 +84,46 @@ def test_a_retry_also_says_how_long_ago_the_first_attempt_was_published():
     assert not told.clock_skew
 
 
+@pytest.mark.parametrize(("captured", "expected"), [(T - HOUR, HOUR), (T, 0), (T + HOUR, 0), (None, None)])
+def test_a_hand_over_lasts_from_the_capture_to_the_publish(captured, expected):
+    told = measure(published=T, captured=captured, start=T + 2)
+    assert told == Latency(enqueue_to_start=2, queue=2, handover=expected)
+    assert measure(captured=captured, start=T + 2) == Latency()
+
+
 def test_a_first_attempt_published_after_this_start_is_skew():
     told = measure(published=T, first_published=T + HOUR, received=T + 1, start=T + 2)
     assert told.since_first_enqueue == 0
     assert told.clock_skew
 
 
-UTC_APP = SimpleNamespace(timezone=timezone.utc)
-MADRID_APP = SimpleNamespace(timezone=ZoneInfo("Europe/Madrid"))
+def app(zone, *, enable_utc=True):
+    return SimpleNamespace(timezone=zone, conf=SimpleNamespace(enable_utc=enable_utc))
+
+
+MADRID = ZoneInfo("Europe/Madrid")
+UTC_APP, MADRID_APP, LOCAL_APP = app(timezone.utc), app(MADRID), app(MADRID, enable_utc=False)
 MOMENT = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(
-    ("text", "app"),
+    ("text", "its_app"),
     [
         ("2026-07-01T12:00:00+00:00", UTC_APP),
         ("2026-07-01T12:00:00Z", MADRID_APP),
-        ("2026-07-01T14:00:00", MADRID_APP),
+        ("2026-07-01T12:00:00", MADRID_APP),  # as a worker reads it: naive is UTC
+        ("2026-07-01T14:00:00", LOCAL_APP),
+        ("2026-07-01T14:00:00+02:00", LOCAL_APP),
         ("2026-07-01T12:00:00", UTC_APP),
-        ("2026-07-01T12:00:00", SimpleNamespace(timezone=None)),
+        ("2026-07-01T12:00:00", app(None)),
+        ("2026-07-01T12:00:00", app(None, enable_utc=False)),
         ("2026-07-01T21:00:00.000000+09:00", UTC_APP),
         ("2026-07-01T06:30:00-05:30", UTC_APP),
         (MOMENT.astimezone(timezone(timedelta(hours=-11))).isoformat(), MADRID_APP),
     ],
 )
-def test_an_eta_in_any_zone_is_the_same_moment(text, app):
-    assert epoch(text, app) == MOMENT.timestamp()
+def test_an_eta_in_any_zone_is_the_same_moment(text, its_app):
+    assert epoch(text, its_app) == MOMENT.timestamp()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +134,8 @@ def test_what_is_no_moment_is_none_or_a_number_and_never_raises(eta):
 
 
 def test_an_app_that_fails_to_say_its_zone_costs_the_eta_alone():
-    assert epoch("2026-07-01T12:00:00", SimpleNamespace(timezone="nowhere")) is None
+    assert epoch("2026-07-01T12:00:00", app("nowhere", enable_utc=False)) is None
+    assert epoch("2026-07-01T12:00:00", SimpleNamespace()) is None
 
 
 # What the wire lets through: nothing negative, nothing beyond the year 5138; starts are of this century.
@@ -129,13 +144,23 @@ etas = st.floats(-7e10, 3e11) | st.floats(T - 1e4, T + 1e4)
 optional = st.none() | wire
 
 
-@given(start=st.floats(T - 1e4, T + 1e4), published=optional, eta=st.none() | etas, received=optional, first=optional)
-def test_both_sums_hold_and_nothing_is_negative(start, published, eta, received, first):
-    told = measure(start=start, published=published, eta=eta, received=received, first_published=first)
-    assert all(value >= 0 for value in told[:6] if value is not None)
+@given(
+    start=st.floats(T - 1e4, T + 1e4),
+    published=optional,
+    eta=st.none() | etas,
+    received=optional,
+    first=optional,
+    captured=optional,
+)
+def test_both_sums_hold_and_nothing_is_negative(start, published, eta, received, first, captured):
+    told = measure(
+        start=start, published=published, eta=eta, received=received, first_published=first, captured=captured
+    )
+    assert all(value >= 0 for value in told[:7] if value is not None)
     if told.queue is not None:
-        assert told.enqueue_to_start == pytest.approx(told.scheduled + told.queue, abs=1e-6)
+        assert told.enqueue_to_start == pytest.approx((told.scheduled or 0) + told.queue, abs=1e-6)
     if told.broker is not None:
         assert told.queue == pytest.approx(told.broker + told.prefetch, abs=1e-6)
+    assert (told.scheduled is None) == (published is None or eta is None)
     assert (told.queue is None) == (published is None)
     assert (told.prefetch is None) == (received is None)

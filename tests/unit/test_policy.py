@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_otel_links._config.options import MODES, Config, Patterns
-from celery_otel_links._rules.policy import RULES, Decision, Facts, beyond, capped, decide, trusted
+from celery_otel_links._config.modes import Patterns
+from celery_otel_links._rules import policy as _policy
+from celery_otel_links._rules.facts import MODES, Decision
+from celery_otel_links._rules.policy import LONGEST_NAME, RULES, Facts, Policy, Settings, beyond, capped, trusted
 from tests.unit.strategies import modes, reasons
 
 NOBODY = Facts("shop.add", "celery")
@@ -34,7 +36,17 @@ def speaking(*reasons):
     for reason in reasons:
         facts |= SPEAKING[reason][0]
         options |= SPEAKING[reason][1]
-    return NOBODY._replace(**facts), Config.from_mapping(options, environ={})
+    return NOBODY._replace(**facts), configured(options)
+
+
+def configured(options):
+    """The settings that these options of the configuration make."""
+    patterns = {key: Patterns(rules).first for key, rules in options.items() if key in ("tasks", "queues")}
+    return Settings(**{**options, **patterns})
+
+
+def decide(facts, settings):
+    return Policy(settings).decide(facts)
 
 
 def test_the_ranks_are_those_of_the_documentation():
@@ -67,7 +79,7 @@ def test_of_two_rules_the_one_of_higher_rank_decides(higher, lower):
 )
 def test_what_is_configured_is_what_is_said(option, reason, mode):
     facts = NOBODY._replace(fan_out=reason == "fan-out")
-    assert decide(facts, Config.from_mapping(option, environ={}))[:2] == (mode, reason)
+    assert decide(facts, configured(option))[:2] == (mode, reason)
 
 
 @pytest.mark.parametrize("reason", SPEAKING)
@@ -82,7 +94,6 @@ def test_an_inherited_decision_holds_against_its_own_rank_and_below(reason, inhe
 @pytest.mark.parametrize(
     ("mode", "most", "expected"),
     [
-        ("child", None, ("child", "task")),
         ("child", "child", ("child", "task")),
         ("link", "child", ("link", "task")),
         ("none", "child", ("none", "task")),
@@ -109,18 +120,18 @@ OWN, PUBLIC, DARK, KEYED = {"staff": "staff"}, {"public": "public"}, {"dark": "d
         ("public", PUBLIC, "link"),
         ("public", OWN | PUBLIC, "link"),
         ("staff", OWN | PUBLIC, "child"),
-        ("other", {"other": "other"} | PUBLIC, None),
+        ("other", {"other": "other"} | PUBLIC, "child"),
         ("inbox.new", KEYED, "link"),  # the queue's own key
         ("staff", PUBLIC, "link"),  # chosen by the sender: no queue of this worker has it
         ("anything", PUBLIC | DARK, "none"),
         ("", PUBLIC, "link"),
         ("public-news", OWN, "link"),
-        ("anything", {}, None),
+        ("anything", {}, "child"),
         ("dark", {}, "none"),
     ],
 )
 def test_the_trust_in_a_queue_holds_for_whatever_key_it_is_reached_by(routing_key, queues, expected):
-    assert trusted(Patterns(TRUST), routing_key, queues) == expected
+    assert trusted(Patterns(TRUST).first, routing_key, queues) == expected
 
 
 @pytest.mark.parametrize(
@@ -162,18 +173,48 @@ MORE = {
 
 @given(facts, options, st.sampled_from(list(MORE)), modes)
 def test_a_rule_of_lower_rank_never_changes_the_decision(facts, given_options, rank, mode):
-    before = decide(facts, Config.from_mapping(given_options, environ={}))
+    before = decide(facts, configured(given_options))
     more_facts, more_options = MORE[rank](facts, given_options, mode)
-    after = decide(more_facts, Config.from_mapping(more_options, environ={}))
+    after = decide(more_facts, configured(more_options))
     if rank > before.rank:
         assert after == before
     else:
         assert after.rank <= before.rank
 
 
-@given(facts, options, st.none() | st.sampled_from(MODES))
+@given(facts, options, st.sampled_from(MODES))
 def test_trust_never_brings_closer(facts, given_options, most):
-    decision = decide(facts, Config.from_mapping(given_options, environ={}))
+    decision = decide(facts, configured(given_options))
     limited = capped(decision, most)
-    assert MODES.index(limited.mode) >= MODES.index(most or "child")
+    assert MODES.index(limited.mode) >= MODES.index(most)
     assert MODES.index(limited.mode) >= MODES.index(decision.mode)
+
+
+def test_a_decision_is_made_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_policy, "RULES", (("default", lambda facts, _: asked.append(facts) or "child"),))
+    policy = Policy(Settings())
+    for _ in range(3):
+        policy.decide(NOBODY)
+        policy.decide(NOBODY._replace(delayed=True))
+    assert asked == [NOBODY, NOBODY._replace(delayed=True)]
+
+
+LONG = "x" * (LONGEST_NAME + 1)
+
+
+@pytest.mark.parametrize("names", [{"task": LONG}, {"queue": LONG}])
+def test_a_decision_under_a_long_name_is_right_and_not_kept(names):
+    policy = Policy(configured({"tasks": {"xxx*": "none"}}))
+    mode, reason, rank = policy.decide(NOBODY._replace(**names))
+    assert (mode, reason, rank) == (("none", "task-rule", 3) if "task" in names else ("child", "default", 9))
+    assert policy._remembered.cache_info().currsize == 0
+    policy.decide(NOBODY._replace(task=LONG[1:], queue=LONG[1:]))
+    assert policy._remembered.cache_info().currsize == 1
+
+
+def test_few_decisions_are_kept_however_many_names_there_are():
+    policy = Policy(Settings())
+    for number in range(_policy._MOST_DECISIONS + 100):
+        assert policy.decide(NOBODY._replace(task=f"invented.{number}")).mode == "child"
+    assert policy._remembered.cache_info().currsize == _policy._MOST_DECISIONS == 4096

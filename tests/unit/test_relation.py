@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links._rules.relation import TABLE, Relation, limited, relate
-from celery_otel_links._wire.header import MAX_LINKS, NOTHING, ROOT, Chord, Claims
+from celery_otel_links._rules.facts import MAX_LINKS, NOTHING, ROOT, Chord, Claims, Relation
+from celery_otel_links._rules.relation import TABLE, Arrival, limited, plainly_related, relate
 from tests.unit.strategies import claims, contexts, modes
 
 
@@ -42,7 +42,7 @@ ROWS = {
     ),
     "none": ("none", Claims(origin=ORIGIN, reserved=RESERVED), {}, None, []),
     "none, retried": ("none", Claims(previous=PREVIOUS), {"retry": True}, None, []),
-    "none, body": ("none", Claims(body=CHORD), {"headers": HEADERS}, None, []),
+    "none, body": ("none", Claims(body=CHORD), {"header_runs": HEADERS}, None, []),
     "retry of a child": (
         "child",
         Claims(mode="child", first=FIRST, previous=PREVIOUS),
@@ -80,88 +80,106 @@ ROWS = {
     ),
     "retry that does not say of what": ("link", Claims(), {"retry": True}, None, [("producer", CREATION)]),
     "previous of what is no retry": ("child", Claims(previous=PREVIOUS), {}, CREATION, []),
-    "body": ("child", Claims(body=CHORD), {"headers": HEADERS}, CHORD, [("header", one) for one in HEADERS]),
+    "body": ("child", Claims(body=CHORD), {"header_runs": HEADERS}, CHORD, [("header", one) for one in HEADERS]),
     "body, origin elsewhere": (
         "child",
         Claims(body=FAR_CHORD, origin=CREATION),
-        {"headers": HEADERS[:1]},
+        {"header_runs": HEADERS[:1]},
         FAR_CHORD,
         [("origin", CREATION), ("header", HEADERS[0])],
     ),
     "body after long": (
         "child",
         Claims(body=ROOT, origin=ORIGIN),
-        {"headers": HEADERS},
+        {"header_runs": HEADERS},
         None,
         [("producer", CREATION), ("origin", ORIGIN), *(("header", one) for one in HEADERS)],
     ),
     "body that is linked": (
         "link",
         Claims(body=CHORD),
-        {"headers": HEADERS[:1]},
+        {"header_runs": HEADERS[:1]},
         None,
         [("producer", CREATION), ("header", HEADERS[0])],
     ),
     "body that is retried": (
         "child",
         Claims(mode="child", body=CHORD, first=CHORD, previous=PREVIOUS),
-        {"retry": True, "headers": HEADERS},
+        {"retry": True, "header_runs": HEADERS},
         CHORD,
         [("previous-attempt", PREVIOUS)],
     ),
-    "headers of what is no body": ("child", Claims(), {"headers": HEADERS}, CREATION, []),
+    "headers of what is no body": ("child", Claims(), {"header_runs": HEADERS}, CREATION, []),
 }
+
+
+def related(mode, creation, told, *, beside=False, most=MAX_LINKS, **arrival):
+    return relate(mode, creation, told, Arrival(**arrival), beside=beside, most=most)
 
 
 @pytest.mark.parametrize(("mode", "told", "known", "parent", "links"), ROWS.values(), ids=ROWS)
 def test_a_row(mode, told, known, parent, links):
-    relation = relate(mode, CREATION, told, **known)
+    relation = related(mode, CREATION, told, **known)
     assert (relation.parent, list(relation.links), relation.dropped) == (parent, links, 0)
 
 
 @pytest.mark.parametrize("mode", ["child", "link", "none"])
 def test_without_a_creation_context_it_is_a_root_without_links(mode):
     assert relate(mode, None, NOTHING) == Relation(None)
-    assert relate(mode, None, NOTHING, beside=True, retry=True, redelivered=True) == Relation(None)
+    assert related(mode, None, NOTHING, beside=True, retry=True, second=True) == Relation(None)
 
 
 def test_the_rows_reach_every_case():
     seen = set()
     for mode, told, known, *_ in ROWS.values():
-        relation = relate(mode, CREATION, told, **known)
+        relation = related(mode, CREATION, told, **known)
         seen.add((relation.parent is None, tuple(kind for kind, _ in relation.links)))
     assert len(seen) >= len(TABLE)
 
 
+RETRIED = {"mode": "link", "previous": PREVIOUS}
+
+
 @pytest.mark.parametrize(
-    ("mode", "known", "told", "expected"),
+    ("mode", "known", "told", "reserved", "second"),
     [
-        ("link", {}, {}, RESERVED),
-        ("link", {"redelivered": True}, {}, None),
-        ("child", {}, {}, None),
-        ("none", {}, {}, None),
-        ("link", {"retry": True}, {"mode": "link", "previous": PREVIOUS, "first": context(7, 1)}, RESERVED),
-        ("link", {"retry": True}, {"mode": "link", "previous": PREVIOUS, "first": ELSEWHERE}, None),
+        ("link", {}, {}, RESERVED, False),
+        ("link", {"second": True}, {}, RESERVED, True),  # the trace, under a span id of its own
+        ("child", {}, {}, None, False),
+        ("child", {"second": True}, {}, None, False),
+        ("none", {}, {}, None, False),
+        ("link", {"retry": True}, {**RETRIED, "first": context(7, 1)}, RESERVED, False),
+        ("link", {"retry": True}, {**RETRIED, "first": ELSEWHERE}, None, False),
+        ("link", {"retry": True, "second": True}, {**RETRIED, "first": context(7, 1)}, None, False),
+        ("link", {"retry": True, "second": True}, RETRIED, RESERVED, True),
+        ("link", {"second": True}, {"reserved": None}, None, False),
     ],
 )
-def test_a_reserved_context_is_used_once_and_in_its_own_trace(mode, known, told, expected):
-    assert relate(mode, CREATION, Claims(reserved=RESERVED)._replace(**told), **known).reserved == expected
+def test_a_reserved_context_is_used_once_and_in_its_own_trace(mode, known, told, reserved, second):
+    relation = related(mode, CREATION, Claims(reserved=RESERVED)._replace(**told), **known)
+    assert (relation.reserved, relation.second) == (reserved, second)
 
 
-def test_there_are_never_more_than_128_links_and_the_nearest_are_kept():
+@pytest.mark.parametrize("most", [MAX_LINKS, 10, 3])
+def test_there_are_never_more_links_than_a_span_can_have_and_the_nearest_are_kept(most):
     many = tuple(context(trace, 1) for trace in range(10, 310))
-    relation = relate("link", CREATION, Claims(body=CHORD, origin=ORIGIN), headers=many, dropped=5)
+    told = Claims(body=CHORD, origin=ORIGIN)
+    relation = related("link", CREATION, told, most=most, header_runs=many, dropped=5)
     assert relation.links[:3] == (("producer", CREATION), ("origin", ORIGIN), ("header", many[0]))
-    assert len(relation.links) == MAX_LINKS
-    assert relation.dropped == 302 - MAX_LINKS + 5
+    assert len(relation.links) == most
+    assert relation.dropped == 302 - most + 5
 
 
-EVERYTHING = Claims("link", "call", 1, ORIGIN, FIRST, PREVIOUS, RESERVED, 1.5, (Chord(2.5, CHORD),), CHORD)
+def test_by_default_a_span_has_128_links():
+    many = tuple(context(trace, 1) for trace in range(10, 310))
+    assert len(relate("link", CREATION, Claims(body=CHORD), Arrival(header_runs=many)).links) == MAX_LINKS == 128
 
 
-@pytest.mark.parametrize("most", [None, "child"])
-def test_trusted_claims_are_as_they_were(most):
-    assert limited(EVERYTHING, most) is EVERYTHING
+EVERYTHING = Claims("link", "call", 1, ORIGIN, FIRST, PREVIOUS, RESERVED, 1.5, (Chord(2.5, CHORD),), CHORD, 0.5)
+
+
+def test_trusted_claims_are_as_they_were():
+    assert limited(EVERYTHING, "child") is EVERYTHING
 
 
 @pytest.mark.parametrize(("most", "origin"), [("link", ORIGIN), ("none", None)])
@@ -173,22 +191,31 @@ def test_claims_that_are_not_trusted_place_nothing_in_a_trace(most, origin):
     assert limited(NOTHING, most) == NOTHING
 
 
-@given(
-    modes, st.none() | contexts, claims, st.booleans(), st.booleans(), st.booleans(), st.lists(contexts, max_size=200)
+arrivals = st.builds(
+    Arrival, st.booleans(), st.booleans(), st.lists(contexts, max_size=200).map(tuple), st.integers(0, 999_999)
 )
-def test_a_relation_holds_nothing_that_was_not_told(mode, creation, told, retry, redelivered, beside, headers):
-    relation = relate(mode, creation, told, retry=retry, redelivered=redelivered, beside=beside, headers=tuple(headers))
-    known = [None, creation, told.origin, told.first, told.previous, told.body, *headers]
+
+
+@given(modes, st.none() | contexts, claims, arrivals, st.booleans(), st.integers(0, MAX_LINKS))
+def test_a_relation_holds_nothing_that_was_not_told(mode, creation, told, arrival, beside, most):
+    relation = relate(mode, creation, told, arrival, beside=beside, most=most)
+    known = [None, creation, told.origin, told.first, told.previous, told.body, *arrival.header_runs]
     assert all(target in known for target in [relation.parent, *(target for _, target in relation.links)])
-    assert len(relation.links) <= MAX_LINKS
+    assert len(relation.links) <= most
     assert relation.reserved in (None, told.reserved)
+    assert not relation.second or relation.reserved
+    assert relation.dropped >= arrival.dropped
     if mode == "none":
         assert relation[:2] == (None, ())
-    if told.body is None and not headers:
-        assert relation.dropped == 0
 
 
-@given(modes, st.none() | contexts, claims, st.booleans(), st.sampled_from(["link", "none"]))
-def test_with_limited_claims_a_link_or_less_is_always_a_root(mode, creation, told, retry, most):
+@given(modes, st.none() | contexts, claims, arrivals, st.sampled_from(["link", "none"]))
+def test_with_limited_claims_a_link_or_less_is_always_a_root(mode, creation, told, arrival, most):
     if mode != "child":
-        assert relate(mode, creation, limited(told, most), retry=retry).parent is None
+        assert relate(mode, creation, limited(told, most), arrival).parent is None
+
+
+@given(modes, st.none() | contexts, st.none() | contexts, claims)
+def test_the_plain_relation_is_the_one_of_the_table(mode, creation, reserved, told):
+    plain = Claims(told.mode, told.reason, told.rank, reserved=reserved)
+    assert plainly_related(mode, creation, reserved) == relate(mode, creation, plain)

@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from celery_otel_links._rules.facts import MAX_LINKS, NOTHING, ROOT, Chord, Claims
 from celery_otel_links._wire import header as _wire
-from celery_otel_links._wire.header import (
-    MAX_HEADERS_LENGTH,
-    MAX_LENGTH,
-    MAX_LINKS,
-    NOTHING,
-    ROOT,
-    Chord,
-    Claims,
-    decode,
-    encode,
-)
+from celery_otel_links._wire.header import MAX_HEADERS_LENGTH, MAX_LENGTH, decode, encode
 from tests.unit.strategies import anything, claims, contexts, resembling, times
 
 ONE = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
@@ -57,6 +48,7 @@ KEYS = {
         [*BROKEN_TIMES, *(f"1.5-{text}" for text in BROKEN_CONTEXTS), "1.5,", ",1.5", f"1.5,2-{ONE_TEXT[1:]}"],
     ),
     "body": ("body", [(ONE_TEXT, ONE), ("root", ROOT)], [*BROKEN_CONTEXTS, "Root"]),
+    "captured-t": ("captured", [("0", 0.0), ("1700000000.123456", 1700000000.123456)], BROKEN_TIMES),
 }
 RIGHT = [(key, field, text, value) for key, (field, right, _) in KEYS.items() for text, value in right]
 WRONG = [(key, field, text) for key, (field, _, wrong) in KEYS.items() for text in wrong]
@@ -92,7 +84,7 @@ def test_a_time_that_is_broken_is_dropped_alone(text):
 @pytest.mark.parametrize("key", ["t", *KEYS])
 def test_the_first_of_two_equal_keys_counts(key):
     first, second = {"t": ("1.5", "2.5"), "rank": ("1", "2"), "mode": ("link", "none")}.get(key, (ONE_TEXT, "root"))
-    if key in ("reason", "first-t", "chord"):
+    if key in ("reason", "first-t", "chord", "captured-t"):
         first, second = ("a", "b") if key == "reason" else ("1.5", "2.5")
     assert decode(f"v=1;{key}={first};{key}={second}") == decode(f"v=1;{key}={first}")
     assert decode(f"v=1;{key}={first}") not in ((None, NOTHING), decode(f"v=1;{key}={second}"))
@@ -129,7 +121,7 @@ def test_a_header_is_read_up_to_its_limit():
 def test_the_longest_header_is_within_the_limit():
     most = SpanContext(2**128 - 1, 2**64 - 1, is_remote=True, trace_flags=TraceFlags(255))
     chords = (Chord(99999999999.5, most),) * 4
-    full = Claims("child", "a" * 32, 99, most, most, most, most, 99999999999.5, chords, most)
+    full = Claims("child", "a" * 32, 99, most, most, most, most, 99999999999.5, chords, most, 99999999999.5)
     assert len(encode(99999999999.5, full)) < MAX_LENGTH
     assert decode(encode(99999999999.5, full)) == (99999999999.5, full)
 

@@ -60,6 +60,8 @@ def test_nothing_sticks_out_of_any_width(opened: Callable[..., Any], written: Ca
     )
     assert outside == []
     assert page.locator("#details").is_visible()
+    chart, grid = page.locator("#chart").bounding_box(), page.locator("#grid").bounding_box()
+    assert chart["x"] + chart["width"] <= grid["x"] + grid["width"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -82,8 +82,8 @@ function drawStory() {
   const matches = matcher(), keep = kept(story, state.joined ? before : shown, matches);
   rows = rowsOf(story, folds, keep);
   $("filter").querySelector("output").textContent = matches ? `${keep.matching.size} of ${counted(story.runs.length, "run")}` : "";
+  drawDetails(); // first, since the chart is as wide as it leaves room for
   drawRows(story);
-  drawDetails();
 }
 
 function drawRows(story) {
@@ -223,8 +223,8 @@ function choose(id) {
   if (span) rowElement(id)?.setAttribute("aria-selected", "true");
   if (!state.landed) $("grid").querySelector(".landed")?.classList.remove("landed");
   reachable(id);
-  drawChart();
   drawDetails();
+  drawChart();
 }
 
 function toggle(id, open) {

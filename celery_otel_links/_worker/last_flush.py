@@ -1,0 +1,89 @@
+"""The last flush of each process: a pool's before it ends, a worker's or beat's when its interpreter ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+
+from billiard.util import Finalize
+
+from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._worker.flush import Flush, WaitingThreads, calls_of, flush_of, in_new_thread
+
+_PROVIDERS = 3
+
+
+class ChildFlush:
+    """Of a process that ends without its interpreter's knowing: one of a pool, or the beat in a worker."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._last: Flush | None = None
+        self._process: int | None = None
+
+    def flush(self) -> bool:
+        """Export everything. Returns whether ``flush_timeout`` was long enough.
+
+        A task that takes its process along flushes, and its process again: both share one time limit.
+        """
+        flush = flush_of(self._telemetry).begin(in_new_thread)
+        if self._last is not None and self._process == os.getpid() and self._last.recent():
+            flush.deadline = self._last.deadline
+        self._last, self._process = flush, os.getpid()
+        return flush.wait()
+
+    def after_task(self) -> None:
+        """``task_postrun`` in a process of a pool: at once, if the task takes its process along."""
+        if isinstance(sys.exc_info()[1], SystemExit):
+            self.flush()
+
+    def in_embedded_beat(self) -> None:
+        """``beat_embedded_init``: it is a process of billiard's, which is terminated when its worker stops."""
+        Finalize(None, self.flush, exitpriority=0)
+
+
+class ExitFlush:
+    """Of a process that ends with its interpreter: a worker's main process, be its stop warm or cold, or beat."""
+
+    def __init__(self, telemetry: Telemetry, settle: Callable[[], None]) -> None:
+        """``settle`` makes the last spans of a main process, when nothing runs any more."""
+        self._telemetry = telemetry
+        self._settle = settle
+        self._process: int | None = None
+        self._threads: WaitingThreads | None = None
+        self._begun: Flush | None = None
+
+    def install(self) -> None:
+        """``worker_ready`` and ``beat_init``: so late that it comes before what providers have registered for
+        themselves."""
+        self.remove()
+        self._process = os.getpid()
+        self._threads = WaitingThreads(2 * _PROVIDERS)  # begun when the stop begins, and at its end
+        atexit.register(self._at_exit)
+
+    def begin(self) -> None:
+        """``worker_shutting_down``: begin to export, while the pool still works.
+
+        If the collector does not answer, its time is up already when the pool has ended, whose processes have waited
+        for it too.
+        """
+        if self._threads is not None and self._process == os.getpid() and self._begun is None:
+            self._begun = flush_of(self._telemetry).begin(self._threads.start)
+
+    def remove(self) -> None:
+        """Undo :meth:`install`."""
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        threads, begun = self._threads, self._begun
+        if threads is None or self._process != os.getpid():
+            return
+        self._settle()
+        flush = flush_of(self._telemetry).begin(threads.start)
+        if begun is not None and not begun.done():
+            flush.deadline = min(flush.deadline, begun.deadline)
+        if not flush.wait():
+            for shutdown in calls_of(self._telemetry, "shutdown"):
+                atexit.unregister(shutdown)  # with which providers would wait for it all over again

@@ -1,0 +1,80 @@
+"""A soft time limit that strikes while our own code runs is raised a moment later, in the task.
+
+Billiard's signal handler raises ``SoftTimeLimitExceeded`` wherever the process is: in a receiver, out of which Celery
+swallows it; in an exporter, where the SDK does; or between the start of a span and the note of it. So it waits until
+our code is left. Code that hangs there is interrupted all the same.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+import time
+from types import FrameType
+
+from billiard import pool
+
+_PAUSE = 0.01
+_LONGEST = 1.0
+"""Seconds after which a hook or an exporter that still runs is taken to hang."""
+
+
+class SoftLimit:
+    """In front of billiard's handler of the signal that says that a soft time limit is exceeded."""
+
+    def __init__(self) -> None:
+        self._job: FrameType | None = None
+        """The call of the job whose limit waits."""
+        self._since = 0.0
+        self._sent_again = False
+
+    def install(self) -> None:
+        """In a process of a pool, before a task runs; nothing is done where the handler is not billiard's."""
+        number = getattr(signal, "SIGUSR1", None)
+        if number is None or threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(number) is pool.soft_timeout_sighandler:
+            signal.signal(number, self._strike)
+
+    def _strike(self, number: int, frame: FrameType | None) -> None:
+        again, self._sent_again = self._sent_again, False
+        job, now = _job(frame), time.monotonic()
+        if not again:
+            self._since = now
+        elif job is not self._job:
+            self._job = None
+            return  # the job has ended meanwhile
+        self._job = None
+        if job is not None and _is_ours(frame):
+            self._job = job
+            _thread.start_new_thread(self._send_again, (number,))  # the class's own start takes locks
+            if now - self._since < _LONGEST:
+                return
+            self._since = now
+        pool.soft_timeout_sighandler(number, frame)
+
+    def _send_again(self, number: int) -> None:
+        time.sleep(_PAUSE)
+        self._sent_again = True
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def _job(frame: FrameType | None) -> FrameType | None:
+    """The call with which the pool's loop runs a job, among the callers of ``frame``."""
+    inner = None
+    while frame is not None and frame.f_code is not pool.Worker.workloop.__code__:
+        inner, frame = frame, frame.f_back
+    return None if frame is None else inner
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    """Whether ``frame`` is our code, or called by it; Celery's own ``send_task``, which we wrap, is not."""
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module == "celery.app.base" and frame.f_code.co_name == "send_task":
+            return False
+        if module.partition(".")[0] == __name__.partition(".")[0]:
+            return True
+        frame = frame.f_back
+    return False
