@@ -15,12 +15,11 @@ from celery.utils import uuid
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
 
 from celery_otel_links._config.notices import mode_of_call
-from celery_otel_links._config.options import Config, Hook
+from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import producer
-from celery_otel_links._emit.names import HANDOVER
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
 from celery_otel_links._rules.canvas import header_task_ids
@@ -33,7 +32,7 @@ from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
 from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._tracing.under_way import Publishing, under_way
+from celery_otel_links._tracing.under_way import NOTHING_ASKED, Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c
 from celery_otel_links._wire import header as wire
 
@@ -153,8 +152,9 @@ class Publisher:
             publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
             if not self._telemetry.spans.skips(active):
                 context, reserved = self._start(publishing, plan, message, facts, claims, context)
-                if config.publish_hook is not None and publishing.span is not None:
-                    _call_hook(config.publish_hook, publishing.span, message)
+                if config.publish_hook is not None and publishing.span is not None and publishing.span.is_recording():
+                    with contained("publish_hook"):
+                        config.publish_hook(publishing.span, message)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
         if facts.shape is Shape.RETRY:
             w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
@@ -194,8 +194,8 @@ class Publisher:
         stamp, spans, reserved = publishing.stamp, self._telemetry.spans, None
         try:
             attributes = producer(stamp.attributes, message, facts, self._telemetry.style.contrib_names)
-            if claims.captured is not None:
-                attributes[HANDOVER] = max(0.0, time.time() - claims.captured)
+            if publishing.asked is not NOTHING_ASKED:
+                attributes.update(publishing.asked.attributes(time.time()))
             publishing.span = span = spans.producer(plan.span_name, context, attributes)
             context = set_span_in_context(span, context)
             publishing.token = otel.attach(context)
@@ -216,6 +216,8 @@ class Publisher:
                 context = None if span is None else span.get_span_context()
                 decision = publishing.stamp.decision
                 instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
+                if publishing.asked.drift is not None:
+                    instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)
             if span is not None:
                 finish(span, state=None, error=error)
         except PASSING:
@@ -225,12 +227,6 @@ class Publisher:
         finally:
             if publishing.token is not None:
                 otel.detach(publishing.token)
-
-
-def _call_hook(hook: Hook, span: Span, message: Message) -> None:
-    if span.is_recording():
-        with contained("publish_hook"):
-            hook(span, message)
 
 
 def _asked_by_call(message: Message) -> Mode | None:

@@ -74,7 +74,7 @@ class Telemetry:
             config = self._configuration.of(app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
-            self.metrics.histograms = contrib.union(config.histograms)
+            self.metrics.histograms = contrib.union(config.histograms, self.metrics.histograms)
             settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
             # What turns out too late to be switched off gets no more spans while the rest is undone.
             exclude = config.exclude if config.enabled else Patterns({"*": "none"})
