@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from celery_otel_links._emit.names import LINK_KIND
 from celery_otel_links._rules.policy import NO_CONTEXT, RULES
-from celery_otel_links._rules.relation import LINK_KIND
 from celery_otel_links.cli.viewer import words
 from celery_otel_links.cli.viewer.record import Link, spans_of
 from celery_otel_links.cli.viewer.story import Stories
