@@ -8,8 +8,8 @@ from typing import Any
 
 import wrapt
 
-Look = Callable[[], tuple[Sequence[str], Sequence[str]]]
-"""Gives what is wrong, and what may be a mistake."""
+Look = Callable[[], "tuple[Sequence[str], Sequence[str]]"]
+"""Gives what is wrong, and what is odd."""
 _looks: list[Look] = []
 """Who looks, if anybody does. Registering with Django can't be taken back, nor can waiting for it to be imported."""
 _waiting: list[str] = []

@@ -23,8 +23,8 @@ from celery_otel_links._version import __version__
 _SPANS_COUNTED = 4096
 
 
-class Configuration(Protocol):
-    """Where the configuration of this process is read."""
+class Configured(Protocol):
+    """What says the configuration as soon as that is needed."""
 
     app: Celery | None
     """The app of ``setup``."""
@@ -34,14 +34,8 @@ class Configuration(Protocol):
     def of(self, app: Celery) -> Config:
         """The configuration, read when it is first needed."""
 
-    def checked(self, app: Celery | None) -> object:
-        """Look at it while nothing runs yet. Raises ConfigError where something is wrong."""
-
-    def join(self, app: Celery, given: Any) -> None:
-        """Another ``setup`` in the same process. Raises ConfigError where it wants another configuration."""
-
     def link_by_default(self) -> None:
-        """``default`` is ``link``, unless somebody says what it is."""
+        """From now on ``default`` is ``link``, unless somebody says what it is."""
 
 
 class Telemetry:
@@ -50,45 +44,48 @@ class Telemetry:
     def __init__(
         self,
         *,
-        configuration: Configuration,
+        configuration: Configured,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
-        self.configuration = configuration
+        self._configuration = configuration
         self.spans = Spans(tracer_provider, __version__)
         self.metrics = Metrics(meter_provider, __version__)
         self.published = PublishCounts()
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
+        self.is_settled = False
+        """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
 
     @property
     def app(self) -> Celery | None:
         """The app of ``setup``."""
-        return self.configuration.app
+        return self._configuration.app
 
     @property
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
-        return self.configuration.resolved
+        return self._configuration.resolved
 
     def settled(self, app: Celery) -> tuple[Config, Plans]:
         """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
         if self._settled is None:
-            config = self.configuration.of(app)
+            config = self._configuration.of(app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
-            self.metrics.histograms = contrib.union(config.histograms)
+            self.metrics.histograms = contrib.union(config.histograms, self.metrics.histograms)
             settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
             # What turns out too late to be switched off gets no more spans while the rest is undone.
             exclude = config.exclude if config.enabled else Patterns({"*": "none"})
             plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
             self._settled = (config, plans)
+            self.is_settled = True
         return self._settled
 
     def link_by_default(self) -> None:
         """Contrib was told to link: what was planned without that is planned anew."""
-        self.configuration.link_by_default()
+        self._configuration.link_by_default()
         self._settled = None
 
     @property

@@ -23,15 +23,14 @@ from celery_otel_links._config.options import Config
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._version import __version__
+from celery_otel_links._worker.attempt_board import has_processes
 
 
 class Announcements:
     """Says once what is done here: when a worker is ready, and with the first publish of any other process."""
 
-    def __init__(self, telemetry: Telemetry, has_processes: Callable[[Any], bool]) -> None:
-        """``has_processes`` says whether a class of pools runs tasks in processes of their own."""
+    def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._has_processes = has_processes
 
     def wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
         """Which receiver listens to which signal, after those that do the work."""
@@ -52,7 +51,7 @@ class Announcements:
         """What a pool's processes do with spans is theirs to say: they may make a provider of their own."""
         worker = sender.controller
         found = self._say(self._telemetry.settled(worker.app)[0])
-        if not self._has_processes(worker.pool_cls):
+        if not has_processes(worker.pool_cls):
             _warn(found)
         elif found.scraped:
             warn_once(Family.PROMETHEUS, PROMETHEUS)
