@@ -128,7 +128,7 @@ def test_a_measurement_that_cannot_be_recorded_costs_only_itself(caplog):
         recorder.drain()
     assert seen == [1, 3]
     assert [record.message for record in caplog.records] == [
-        "recording a measurement failed; the task goes on without it (said once)"
+        "recording a measurement failed; it is left out (said once)"
     ]
 
 

@@ -16,8 +16,8 @@ from celery_otel_links._rules.facts import Claims, Decision, Relation
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.policy import NO_CONTEXT
 from celery_otel_links._tracing.delivery import deliver
-from celery_otel_links._tracing.plans import Plans
 from celery_otel_links._wire.header import CALL_HEADER, HEADER, HEADERS_HEADER, encode, encode_headers
+from tests.unit.planning import plans_of
 
 START = 1_700_000_000.0
 
@@ -35,11 +35,12 @@ DEFAULT = Decision("child", "default", 9)
 def delivered(headers, *, task=None, style=None, most=128, queue="celery", **config):
     app = Celery("shop", broker="memory://", set_as_current=False)
     app.conf.task_queues = [Queue("celery"), Queue("public")]
-    plans = Plans(Config.from_mapping(config, environ={}), style or Style())
+    chosen = Config.from_mapping(config, environ={})
+    plans = plans_of(chosen, style)
     info = {"routing_key": queue, "exchange": "", "redelivered": False}
     request = Request({"id": "the-id", "delivery_info": info, **headers})
     plan = plans.to_run(app, task and type("Task", (), {"otel_propagation": task}), "shop.add", info, None)
-    return deliver(plans, plan, incoming(request, "shop.add", app), request, START, most)
+    return deliver(chosen, plan, incoming(request, "shop.add"), request, START, most)
 
 
 def header(mode="child", reason="default", rank=9, *, published=START - 5, **claims):

@@ -9,12 +9,12 @@ import pytest
 from celery import Celery
 from kombu import Exchange
 
-from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.options import Config
 from celery_otel_links._rules.facts import NOTHING, Decision, Message
 from celery_otel_links._rules.texts import LONGEST_NAME
 from celery_otel_links._tracing import plans as _plans
-from celery_otel_links._tracing.plans import Plans, Reading
+from celery_otel_links._tracing.plans import Reading
+from tests.unit import planning
 
 LONG = "x" * (LONGEST_NAME + 1)
 
@@ -25,7 +25,7 @@ def app():
 
 
 def plans_of(**config):
-    return Plans(Config.from_mapping(config, environ={}), Style())
+    return planning.plans_of(Config.from_mapping(config, environ={}))
 
 
 def to_run(plans, app, name, key="celery", exchange="", task=None, kwargs=None):
@@ -110,8 +110,8 @@ def test_the_readings_of_invented_reasons_are_bounded_too(shop):
     for number in range(300):
         reason = "".join(chr(97 + int(digit)) for digit in str(number))
         shop.run(task, {"celery-otel-links": f"v=1;t=1.000000;mode=child;reason={reason};rank=9"})
-    telemetry = shop.instrumentor.telemetry
-    plan = to_run(telemetry.plans(shop.app), shop.app, "shop.add", task=task)
+    _, plans = shop.instrumentor.telemetry.settled(shop.app)
+    plan = to_run(plans, shop.app, "shop.add", task=task)
     assert 0 < len(plan.readings) <= 256
     assert len(plan._stamps) <= 256
 

@@ -11,20 +11,19 @@ from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.trace import get_current_span
 
-from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._rules import message as _message
-from celery_otel_links._rules.canvas import Publisher
+from celery_otel_links._rules.canvas import Publisher, next_id
 from celery_otel_links._rules.claims import Moment, claims_of
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Claims, Decision, Incoming, Message
 from celery_otel_links._rules.latency import Latency
 from celery_otel_links._rules.message import incoming, outgoing
 from celery_otel_links._tracing import delivery as _delivery
-from celery_otel_links._tracing.plans import Plans
 from celery_otel_links._wire import header as _wire
 from celery_otel_links._wire.header import HEADER
+from tests.unit.planning import plans_of
 from tests.unit.strategies import contexts, modes, reasons, resembling, times
 
 APP = Celery("shop", broker="memory://", set_as_current=False)
@@ -111,16 +110,16 @@ def test_the_facts_of_a_message_are_those_of_the_general_way(name, told, request
     message = message_of(name, told, protocol_1=protocol_1)
     publisher = None
     if request is not None:
-        publisher = Publisher.of(Request({**request, "id": "mine"}), its_name, _message.next_id(request))
+        publisher = Publisher.of(Request({**request, "id": "mine"}), its_name, next_id(request))
     general = None if publisher is None else publisher._replace(plain=False)
-    assert outgoing(message, publisher, APP) == without_short_cut(outgoing, message, general, APP)
+    assert outgoing(message, publisher) == without_short_cut(outgoing, message, general)
 
 
 @given(names, mostly_plain, st.sampled_from([None, False, True]), st.sampled_from([None, True]), st.booleans())
 def test_the_facts_of_a_delivery_are_those_of_the_general_way(name, told, redelivered, second, eager):
     info = {**INFO, "redelivered": redelivered}
     request = Request({**told, "delivery_info": info, "celery-otel-links-second": second, "is_eager": eager})
-    assert incoming(request, name, APP) == without_short_cut(incoming, request, name, APP)
+    assert incoming(request, name) == without_short_cut(incoming, request, name)
 
 
 rules = st.dictionaries(st.sampled_from(["*", "shop.*", "celery"]), modes, max_size=2).map(Patterns)
@@ -129,10 +128,10 @@ configs = st.builds(Config, default=modes, tasks=rules, queues=rules, trust=trus
 
 
 def plan_of(config, attribute):
-    plans = Plans(config, Style())
+    plans = plans_of(config)
     task = type("Task", (), {"otel_propagation": attribute})
     with patch.object(APP.amqp.queues, "_consume_from", {}):
-        return plans, plans.to_run(APP, task, "shop.add", INFO, None)
+        return plans.to_run(APP, task, "shop.add", INFO, None)
 
 
 def carried(delivery):
@@ -142,16 +141,16 @@ def carried(delivery):
 
 @given(configs, st.none() | modes, nearly_plain, st.none() | contexts, st.floats(0, 1e10), st.booleans())
 def test_a_plain_delivery_is_the_one_of_the_general_way(config, attribute, text, creation, start, tenant):
-    plans, plan = plan_of(config, attribute)
+    plan = plan_of(config, attribute)
     told = {"id": "1", HEADER: text, "delivery_info": INFO}
     if creation is not None:
         told["traceparent"] = f"00-{creation.trace_id:032x}-{creation.span_id:016x}-{creation.trace_flags:02x}"
     if tenant:
         told["baggage"] = "tenant=42"
     request = Request(told)
-    facts = incoming(request, "shop.add", APP)
+    facts = incoming(request, "shop.add")
     assert facts is PLAIN_IN
-    arguments = (plans, plan, facts, request, start, 128)
+    arguments = (config, plan, facts, request, start, 128)
     plain = [_delivery.deliver(*arguments) for _ in range(2)]  # the second time its text is known
     with patch.object(_delivery.wire, "decode_plainly", lambda _: None):
         general = _delivery.deliver(*arguments)
@@ -164,7 +163,7 @@ def test_a_plain_delivery_is_the_one_of_the_general_way(config, attribute, text,
 
 @given(configs, st.none() | modes)
 def test_the_decision_on_plain_messages_is_the_one_of_the_general_way(config, attribute):
-    _, plan = plan_of(config, attribute)
+    plan = plan_of(config, attribute)
     general = plan.stamp(plan.decide(call=None, looped=False, publishes_itself=False, delayed=False, fan_out=False))
     assert plan.decide_plainly() == plan.plain == general
     assert general.claims == Claims(*general.decision)
