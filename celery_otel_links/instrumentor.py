@@ -19,6 +19,7 @@ from celery_otel_links._config.options import Config, ConfigError
 from celery_otel_links._config.sources import config_of, read_config
 from celery_otel_links._contrib import Predecessor
 from celery_otel_links._errors import guarded
+from celery_otel_links._tracing import run as _run
 from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner
@@ -26,10 +27,9 @@ from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
-from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
 from celery_otel_links._worker.lost_attempts import LostAttempts
 from celery_otel_links._worker.never_ran import NeverRan
-from celery_otel_links._worker.periodic_flush import PeriodicFlush
+from celery_otel_links._worker.process_flush import ChildFlush, ExitFlush, PeriodicFlush
 from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.report import report
 from celery_otel_links._worker.takeover import Takeover
@@ -64,7 +64,8 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             tracer_provider=options.get("tracer_provider"),
             meter_provider=options.get("meter_provider"),
         )
-        self._board, receipts, reported = AttemptBoard(), Receipts(), partial(report, self.telemetry)
+        self._board, receipts = AttemptBoard(), Receipts()
+        reported = partial(report, self.telemetry, _run.report)
         self._takeover = Takeover(self._board, reported)
         self._lost = LostAttempts(self._board, receipts, self._takeover)
         self._never_ran = NeverRan(receipts, reported)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Protocol
 
 from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import received_at
 from celery_otel_links._worker.attempt_board import BEGUN, CLAIMED, LEFT, PID, SINCE, TAKEN, AttemptBoard
-from celery_otel_links._worker.last_flush import ChildFlush
-from celery_otel_links._worker.periodic_flush import PeriodicFlush
 from celery_otel_links._worker.soft_limit import SoftLimit
+
+
+class Flushing(Protocol):
+    """What exports when a task has ended."""
+
+    def after_task(self) -> None:
+        """``task_postrun``, when the span has ended."""
 
 
 class Child:
     """This process; in all pools but prefork it is the main process as well, and alone reports what it runs."""
 
-    def __init__(self, board: AttemptBoard, last_flush: ChildFlush, periodic_flush: PeriodicFlush) -> None:
+    def __init__(self, board: AttemptBoard, last_flush: Flushing, periodic_flush: Flushing) -> None:
         self._board = board
         self._last_flush = last_flush
         self._periodic_flush = periodic_flush
@@ -25,7 +31,9 @@ class Child:
 
     def started(self) -> None:
         """``worker_process_init``: from now on this process runs tasks."""
-        self._slot = self._board.slot()
+        self._slot = slot = self._board.slot()
+        if slot is not None:
+            slot[PID] = os.getpid()
 
     def begin(self, request: Request) -> None:
         """``task_prerun``: an attempt begins, and its process may not live to end it."""
@@ -37,7 +45,7 @@ class Child:
             self._soft_limit.install()
         delivery = received_at(request)
         if delivery is not None:
-            slot[PID], slot[SINCE] = os.getpid(), time.time()
+            slot[SINCE] = time.time()
             slot[BEGUN] = delivery
 
     def claim(self, request: Request) -> bool:

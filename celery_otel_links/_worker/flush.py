@@ -1,4 +1,4 @@
-"""Exporting what a process holds, within a time limit that the SDK's own calls do not keep."""
+"""Making several calls side by side, within a time limit that the calls themselves do not keep: the SDK's do not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
-
-from celery_otel_links._tracing.telemetry import Telemetry
 
 Call = Callable[[], Any]
 Start = Callable[[Call], object]
@@ -50,22 +48,6 @@ class Flush:
     def recent(self) -> bool:
         """Whether its process can still be about to end because of it."""
         return time.monotonic() < self.deadline + self._timeout
-
-
-def flush_of(telemetry: Telemetry) -> Flush:
-    """A flush of the providers of spans, metrics and logs within ``flush_timeout``; it has not begun yet."""
-    config = telemetry.resolved
-    return Flush(calls_of(telemetry, "force_flush"), 5.0 if config is None else config.flush_timeout)
-
-
-def calls_of(telemetry: Telemetry, method: str) -> list[Call]:
-    """The method of each provider that has it."""
-    providers: list[Any] = [telemetry.spans.provider(), telemetry.metrics.provider()]
-    with suppress(ImportError):  # an API without logs
-        from opentelemetry._logs import get_logger_provider
-
-        providers.append(get_logger_provider())
-    return [getattr(provider, method) for provider in providers if hasattr(provider, method)]
 
 
 def in_new_thread(call: Call) -> threading.Thread:

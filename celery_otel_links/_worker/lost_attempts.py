@@ -17,9 +17,9 @@ from celery_otel_links._errors import contained
 from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import RECEIVED, SECOND, unstarted
 from celery_otel_links._worker.attempt_board import AttemptBoard
+from celery_otel_links._worker.lost_attempt import LostAttempt
 from celery_otel_links._worker.method_hooks import ahead, during
 from celery_otel_links._worker.receipts import Receipts
-from celery_otel_links._worker.report import LostAttempt
 from celery_otel_links._worker.takeover import Case, Takeover
 
 # SIGHUP, SIGQUIT and SIGTERM make a process end its task, and with it its span, if it has one already.

@@ -10,9 +10,9 @@ from celery.exceptions import NotRegistered
 
 from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import unstarted
+from celery_otel_links._worker.lost_attempt import LostAttempt
 from celery_otel_links._worker.method_hooks import ahead
 from celery_otel_links._worker.receipts import Receipts
-from celery_otel_links._worker.report import LostAttempt
 
 
 class NeverRan:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from celery_otel_links._errors import contained
 from celery_otel_links._worker.attempt_board import AttemptBoard, Owner
-from celery_otel_links._worker.report import LostAttempt
+from celery_otel_links._worker.lost_attempt import LostAttempt
 
 _PAUSE = 0.5
 """Seconds between two looks at the board."""

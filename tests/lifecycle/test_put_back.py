@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from celery_otel_links import Config
 from celery_otel_links._config.sources import config_of
 from celery_otel_links._rules.request import unstarted
+from celery_otel_links._tracing import run
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import header as wire
 from celery_otel_links._worker.attempt_board import AttemptBoard
@@ -70,7 +71,7 @@ def pool(board, exporter):
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     telemetry = Telemetry(app=None, config=Config(), read=config_of, tracer_provider=provider, meter_provider=None)
-    lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
+    lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry, run.report)))
     given = []
     pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)
     lost.watch(SimpleNamespace(pool=SimpleNamespace(_pool=pool), timer=None))
