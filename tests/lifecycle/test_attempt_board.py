@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
 from celery_otel_links._rules.request import RECEIVED, unstarted
-from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard, Owner
+from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard
 from celery_otel_links._worker.child import Child
 
 DELIVERY = 1_000.25
+ACCEPTED = 1_000.5
 REQUEST = unstarted({RECEIVED: DELIVERY})
-ACCESSES = 5
+ACCESSES = 6
 
 
 @pytest.fixture
@@ -50,19 +52,22 @@ class Interrupted:
         self._numbers[index] = value
 
 
-def settled(board, owner):
+def take(board):
+    return board.take(os.getpid(), DELIVERY, ACCEPTED)
+
+
+def reported_by_main(board, taken):
     """What the main process comes to know, when it looks again after the process has gone on."""
-    return board.take(os.getpid(), DELIVERY) if owner is None else owner
+    return taken or board.left(os.getpid(), DELIVERY)
 
 
 @pytest.mark.parametrize("at", range(1, ACCESSES + 1))
 def test_one_of_them_reports_if_the_main_process_comes_in_between(board, child, monkeypatch, at):
-    owners = []
-    numbers = Interrupted(child._slot, at, lambda: owners.append(board.take(os.getpid(), DELIVERY)))
-    monkeypatch.setattr(child, "_slot", numbers)
+    takes = []
+    monkeypatch.setattr(child, "_slot", Interrupted(child._slot, at, lambda: takes.append(take(board))))
     claimed = child.claim(REQUEST)
-    owner = settled(board, owners[0] if owners else board.take(os.getpid(), DELIVERY))
-    assert owner is (Owner.PROCESS if claimed else Owner.MAIN)
+    taken = takes[0] if takes else take(board)
+    assert reported_by_main(board, taken) is not claimed
 
 
 @pytest.mark.parametrize("at", range(1, ACCESSES + 1))
@@ -70,27 +75,30 @@ def test_one_of_them_reports_if_the_process_comes_in_between(board, child, monke
     claims = []
     numbers = Interrupted(child._slot, at, lambda: claims.append(child.claim(REQUEST)))
     monkeypatch.setattr(board, "_of", lambda _: numbers)
-    owner = board.take(os.getpid(), DELIVERY)
+    taken = take(board)
     monkeypatch.undo()
     claimed = claims[0] if claims else child.claim(REQUEST)
-    assert settled(board, owner) is (Owner.PROCESS if claimed else Owner.MAIN)
+    assert reported_by_main(board, taken) is not claimed
 
 
 def test_what_a_process_has_not_begun_is_reported_by_the_main_process(board, child):
-    assert board.take(os.getpid(), DELIVERY + 1) is Owner.MAIN
+    later = time.time() + 1
+    assert board.take(os.getpid(), DELIVERY + 1, later)
     assert board.since(os.getpid(), DELIVERY + 1) is None
 
 
-def test_what_was_claimed_stays_so_when_the_next_attempt_has_begun(board, child):
+def test_what_was_claimed_stays_so_when_the_next_attempts_have_begun(board, child):
     assert child.claim(REQUEST)
-    child.begin(unstarted({RECEIVED: DELIVERY + 1}))
-    assert board.take(os.getpid(), DELIVERY) is None
-    assert board.take(os.getpid(), DELIVERY) is Owner.PROCESS
-    assert board.since(os.getpid(), DELIVERY + 1) is not None
+    for more in (1, 2):
+        following = unstarted({RECEIVED: DELIVERY + more})
+        child.begin(following)
+        child.claim(following)
+        assert not take(board)
+        assert not board.left(os.getpid(), DELIVERY)
 
 
 def test_an_attempt_within_another_asks_nobody(board, child):
-    board.take(os.getpid(), DELIVERY)
+    take(board)
     assert child.claim(unstarted({}))
 
 
@@ -111,7 +119,7 @@ def test_a_process_that_inherits_no_memory_finds_the_board_by_the_environment(mo
     child.begin(REQUEST)
     try:
         assert board.since(os.getpid(), DELIVERY) is not None
-        assert board.take(os.getpid(), DELIVERY) is Owner.MAIN
+        assert take(board)
         assert not child.claim(REQUEST)
     finally:
         os.unlink(path)
