@@ -1,10 +1,15 @@
 """Spans -> stories: each request's trace, and the linked traces that it caused, in the order of their start."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from example_project.demo.record import Link, Span
+from celery_otel_links.cli.viewer.record import Link, Span
+
+NEAREST = ("origin", "producer", "previous-attempt", "header")
+"""Which of its links leads a trace back to the request, the most direct first."""
 
 
 @dataclass
@@ -20,12 +25,14 @@ class Trace:
         by_parent: defaultdict[str, list[Span]] = defaultdict(list)
         known = {span.span_id for span in self.spans}
         for span in sorted(self.spans, key=lambda span: span.start):
-            by_parent[span.parent_id if span.parent_id in known else ""].append(span)
-        self.roots = by_parent.pop("", [])
+            parent = span.parent_id if span.parent_id != span.span_id else ""
+            by_parent[parent if parent in known else ""].append(span)
+        self.roots = by_parent.pop("", []) or self.spans[:1]  # spans that are each other's parents
         self.children = dict(by_parent)
 
     @property
     def trace_id(self) -> str:
+        """The id of all its spans."""
         return self.spans[0].trace_id
 
     @property
@@ -35,19 +42,23 @@ class Trace:
 
     @property
     def end(self) -> float:
+        """When the last span ended."""
         return max(span.end for span in self.spans)
 
     def walk(self) -> Iterator[tuple[Span, str]]:
         """Every span with its guide (`│  └─ `), as a tree is drawn."""
-        for root in self.roots:
-            yield from self._walk(root, "", "")
-
-    def _walk(self, span: Span, guide: str, below: str) -> Iterator[tuple[Span, str]]:
-        yield span, guide
-        children = self.children.get(span.span_id, [])
-        for child in children:
-            last = child is children[-1]
-            yield from self._walk(child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
+        left = [(root, "", "") for root in reversed(self.roots)]
+        walked: set[str] = set()
+        while left:
+            span, guide, below = left.pop()
+            if span.span_id in walked:
+                continue
+            walked.add(span.span_id)
+            yield span, guide
+            children = self.children.get(span.span_id, [])
+            for child in reversed(children):
+                last = child is children[-1]
+                left.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
 
 
 @dataclass
@@ -56,6 +67,16 @@ class Story:
 
     title: str
     traces: list[Trace]
+
+    @property
+    def begin(self) -> float:
+        """When its first trace began."""
+        return min(trace.begin for trace in self.traces)
+
+    @property
+    def end(self) -> float:
+        """When its last span ended."""
+        return max(trace.end for trace in self.traces)
 
 
 class Stories(list[Story]):
@@ -83,14 +104,13 @@ class Stories(list[Story]):
 
     def _origin(self, trace_id: str) -> str:
         visited = [trace_id]
-        while True:
-            roots = self._traces[visited[-1]].roots
-            back = [link for root in roots if root.is_run and not root.parent_id for link in root.links]
-            back.sort(key=lambda link: link.kind != "origin")  # straight to the request, where the link says where
-            onwards = [link.trace_id for link in back if link.trace_id in self._traces]
-            if not onwards or onwards[0] in visited:
-                return visited[-1]
-            visited.append(onwards[0])
+        while trace := self._traces.get(visited[-1]):
+            links = [link for root in trace.roots if root.is_run and not root.parent_id for link in root.links]
+            back = [link.trace_id for kind in NEAREST for link in links if link.kind == kind]
+            if not back or back[0] in visited:
+                break
+            visited.append(back[0])  # the story may belong to a request that has not been received
+        return visited[-1]
 
 
 def _letters(number: int) -> str:

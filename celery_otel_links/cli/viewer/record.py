@@ -1,6 +1,8 @@
 """What was exported, as plain records: OTLP's spans and histogram points in, `Span` and `Wait` out."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 LATENCY_METRIC = "celery.task.latency.queue"
+KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Span:
     end: float
     error: bool
     attributes: dict[str, Any]
-    links: tuple[Link, ...]
+    links: tuple[Link, ...] = ()
+    message: str = ""
+    """The description of its status."""
 
     @property
     def task(self) -> str:
@@ -43,11 +48,23 @@ class Span:
 
     @property
     def is_run(self) -> bool:
+        """Whether it is an attempt of a task."""
         return self.kind == "consumer"
+
+    @property
+    def state(self) -> str:
+        """Celery's state at the end of a run (`SUCCESS`, `RETRY`, …); empty where it is not known."""
+        return str(self.attributes.get("celery.state", ""))
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        return int(self.attributes.get("celery.retries", 0)) + 1
 
     def latency(self, part: str) -> float | None:
         """`celery.latency.<part>` in seconds, if it was measured."""
-        return self.attributes.get(f"celery.latency.{part}")
+        value = self.attributes.get(f"celery.latency.{part}")
+        return float(value) if isinstance(value, (int, float)) else None
 
 
 @dataclass(frozen=True)
@@ -66,26 +83,27 @@ def spans_of(request: ExportTraceServiceRequest) -> Iterator[Span]:
         service = str(_plain(resource_spans.resource.attributes).get("service.name", ""))
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                yield Span(
-                    trace_id=span.trace_id.hex(),
-                    span_id=span.span_id.hex(),
-                    parent_id=span.parent_span_id.hex(),
-                    name=span.name,
-                    kind=trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
-                    service=service,
-                    start=span.start_time_unix_nano / 1e9,
-                    end=span.end_time_unix_nano / 1e9,
-                    error=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
-                    attributes=_plain(span.attributes),
-                    links=tuple(
-                        Link(
-                            link.trace_id.hex(),
-                            link.span_id.hex(),
-                            str(_plain(link.attributes).get("celery.link.kind", "link")),
-                        )
-                        for link in span.links
-                    ),
-                )
+                yield _span(span, service)
+
+
+def _span(span: trace_pb2.Span, service: str) -> Span:
+    return Span(
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        name=span.name,
+        kind=KINDS[span.kind] if span.kind < len(KINDS) else KINDS[0],
+        service=service,
+        start=span.start_time_unix_nano / 1e9,
+        end=span.end_time_unix_nano / 1e9,
+        error=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        attributes=_plain(span.attributes),
+        links=tuple(
+            Link(link.trace_id.hex(), link.span_id.hex(), str(_plain(link.attributes).get("celery.link.kind", "link")))
+            for link in span.links
+        ),
+        message=span.status.message,
+    )
 
 
 class Waits:
@@ -97,7 +115,7 @@ class Waits:
     def of(self, request: ExportMetricsServiceRequest) -> Iterator[Wait]:
         """What is new in one export of queue latencies."""
         for resource_metrics in request.resource_metrics:
-            process = tuple(sorted((k, str(v)) for k, v in _plain(resource_metrics.resource.attributes).items()))
+            process = _key(_plain(resource_metrics.resource.attributes))
             for scope_metrics in resource_metrics.scope_metrics:
                 for metric in scope_metrics.metrics:
                     if metric.name == LATENCY_METRIC:
@@ -106,7 +124,7 @@ class Waits:
 
     def _news(self, process: tuple[Any, ...], point: Any) -> Iterator[Wait]:
         attributes = _plain(point.attributes)
-        series = (process, point.start_time_unix_nano, tuple(sorted((k, str(v)) for k, v in attributes.items())))
+        series = (process, point.start_time_unix_nano, _key(attributes))
         count, seconds = self._seen.get(series, (0, 0.0))
         self._seen[series] = (point.count, point.sum)
         if point.count > count:
@@ -114,7 +132,11 @@ class Waits:
             yield Wait(point.time_unix_nano / 1e9, task, point.count - count, point.sum - seconds)
 
 
-def _plain(attributes: Any) -> dict[str, Any]:
+def _key(attributes: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, str(value)) for name, value in attributes.items()))
+
+
+def _plain(attributes: Iterable[Any]) -> dict[str, Any]:
     return {pair.key: _value(pair.value) for pair in attributes}
 
 
@@ -122,4 +144,8 @@ def _value(value: Any) -> Any:
     field = value.WhichOneof("value")
     if field == "array_value":
         return [_value(item) for item in value.array_value.values]
+    if field == "kvlist_value":
+        return _plain(value.kvlist_value.values)
+    if field == "bytes_value":
+        return value.bytes_value.hex()
     return getattr(value, field) if field else None
