@@ -81,7 +81,7 @@ class Runner:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
         config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
-        facts = incoming(request, name, app)
+        facts = incoming(request, name)
         delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
@@ -161,7 +161,7 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
     name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
     config, plans = telemetry.settled(app)
     plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
-    delivery = deliver(config, plan, incoming(request, name, app), request, start, telemetry.spans.most_links)
+    delivery = deliver(config, plan, incoming(request, name), request, start, telemetry.spans.most_links)
     if plan.excluded:
         return
     span, _ = open_span(telemetry, delivery, start)

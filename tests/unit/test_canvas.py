@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from celery import Celery
 from celery.app.task import Context
@@ -27,7 +25,7 @@ def publish(*, name="shop.add", embed=None, kwargs=None, current=None, task_id="
     headers = {"task": name, "id": task_id, "group": None, "retries": 0, "eta": None, "stamps": {}, **headers}
     headers = {key: value for key, value in headers.items() if value is not ABSENT}
     body = ((), kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None, **(embed or {})})
-    return outgoing(Message(name, headers, body, {}), current, APP)
+    return outgoing(Message(name, headers, body, {}), current)
 
 
 def inside(name="shop.parent", **request):
@@ -202,7 +200,7 @@ def test_the_next_step_is_remembered_before_the_chain_is_popped():
 def test_protocol_1_keeps_everything_in_the_body():
     body = {"task": "shop.add", "id": "id", "taskset": GROUP, "group": GROUP, "retries": 2, "eta": None, "kwargs": {}}
     message = Message("shop.add", {}, body, {})
-    facts = outgoing(message, None, APP)
+    facts = outgoing(message, None)
     assert (message.id, facts.retries, facts.shape) == ("id", 2, Shape.FAN_OUT)
 
 
@@ -236,10 +234,4 @@ MEMBERS = {
 
 @pytest.mark.parametrize(("fields", "expected"), MEMBERS.values(), ids=MEMBERS)
 def test_a_worker_knows_the_members_of_a_group(fields, expected):
-    assert incoming(Context({"id": "id", **fields}), "shop.add", APP).fan_out is expected
-
-
-def test_the_app_says_in_which_zone_an_eta_without_offset_is():
-    app = SimpleNamespace(timezone=None, conf=SimpleNamespace(enable_utc=True))
-    request = Context({"id": "id", "eta": "2026-07-01T12:00:00"})
-    assert incoming(request, "shop.add", app).eta == 1_782_907_200.0
+    assert incoming(Context({"id": "id", **fields}), "shop.add").fan_out is expected

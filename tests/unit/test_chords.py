@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from celery import Celery
 from celery.app.task import Context
 
 from celery_otel_links._rules.canvas import UNLOCK, header_task_ids
@@ -11,7 +10,6 @@ from celery_otel_links._rules.facts import Message
 from celery_otel_links._rules.message import incoming, outgoing
 from tests.unit.test_canvas import BODY, CHORD, GROUP, GROUP_BODY, publish, signature
 
-APP = Celery("shop", set_as_current=False)
 OUTER = signature("shop.sums", task_id="outer")
 INNER = signature("shop.sums", task_id="inner", chord=OUTER)
 CHORDS = {
@@ -41,7 +39,7 @@ CHORDS = {
 @pytest.mark.parametrize(("embed", "keys"), CHORDS.values(), ids=CHORDS)
 def test_chords_are_known_by_the_ids_of_their_bodies_from_the_innermost_to_the_outermost(embed, keys):
     assert publish(embed=embed).chords == keys
-    assert incoming(Context({"id": "id", **embed}), "shop.add", APP).chords == keys
+    assert incoming(Context({"id": "id", **embed}), "shop.add").chords == keys
 
 
 def test_chords_in_chords_are_counted_to_a_limit():
@@ -52,10 +50,10 @@ def test_chords_in_chords_are_counted_to_a_limit():
 
 def test_chord_unlock_is_in_the_chord_that_it_unlocks():
     headers = {"task": UNLOCK, "id": "id", "stamps": {}}
-    assert outgoing(Message(UNLOCK, headers, ((GROUP, INNER), {}, {}), {}), None, APP).chords == ("inner", "outer")
+    assert outgoing(Message(UNLOCK, headers, ((GROUP, INNER), {}, {}), {}), None).chords == ("inner", "outer")
     request = Context({"id": "id", "args": [GROUP, INNER]})
-    assert incoming(request, UNLOCK, APP).chords == ("inner", "outer")
-    assert incoming(Context({"id": "id", "args": []}), UNLOCK, APP).chords == ()
+    assert incoming(request, UNLOCK).chords == ("inner", "outer")
+    assert incoming(Context({"id": "id", "args": []}), UNLOCK).chords == ()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +66,7 @@ def test_chord_unlock_is_in_the_chord_that_it_unlocks():
     ],
 )
 def test_only_what_the_body_waits_for_is_a_header_task(fields, group):
-    assert incoming(Context({"id": "id", **fields}), "shop.add", APP).header_of == group
+    assert incoming(Context({"id": "id", **fields}), "shop.add").header_of == group
 
 
 RESULTS = {
