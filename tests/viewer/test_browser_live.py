@@ -32,7 +32,7 @@ def collector(calls: list[int]) -> Iterator[Collector]:
     collector.close()
 
 
-def test_what_arrives_is_shown_without_reloading(opened: Callable[..., Any], collector: Collector) -> None:
+def test_what_arrives_is_shown_without_reloading(collector: Collector, opened: Callable[..., Any]) -> None:
     page = opened(collector.endpoint)
     assert "No spans yet" in page.inner_text("main")
     collector.recording.add(spans=CHECKOUT[:3])
@@ -45,7 +45,7 @@ def test_what_arrives_is_shown_without_reloading(opened: Callable[..., Any], col
     settled(page, "document.getElementById('live').textContent === 'Live: 10 spans'")
 
 
-def test_the_newest_request_is_shown_until_one_is_chosen(opened: Callable[..., Any], collector: Collector) -> None:
+def test_the_newest_request_is_shown_until_one_is_chosen(collector: Collector, opened: Callable[..., Any]) -> None:
     page = opened(collector.endpoint)
     title = "document.getElementById('story-title').textContent"
     collector.recording.add(spans=CHECKOUT)
@@ -59,7 +59,7 @@ def test_the_newest_request_is_shown_until_one_is_chosen(opened: Callable[..., A
     assert page.inner_text("#story-title") == "POST /checkout"
 
 
-def test_what_has_the_focus_keeps_it_while_spans_arrive(opened: Callable[..., Any], collector: Collector) -> None:
+def test_what_has_the_focus_keeps_it_while_spans_arrive(collector: Collector, opened: Callable[..., Any]) -> None:
     page = opened(collector.endpoint)
     collector.recording.add(spans=CHECKOUT)
     page.locator("#grid .row.span").nth(3).click()
@@ -70,7 +70,7 @@ def test_what_has_the_focus_keeps_it_while_spans_arrive(opened: Callable[..., An
 
 
 def test_buttons_reach_the_shop_with_their_number(
-    opened: Callable[..., Any], collector: Collector, calls: list[int]
+    collector: Collector, opened: Callable[..., Any], calls: list[int]
 ) -> None:
     page = opened(collector.endpoint)
     page.get_by_role("button", name="Buy").click()
