@@ -19,14 +19,16 @@ async function act(button) {
   }
 }
 
-let waiting = false;
+let waiting = false, pause = 100;
 function changed() {
   if (waiting) return;
   waiting = true;
   setTimeout(() => {
-    waiting = false;
+    const begun = performance.now();
     draw();
-  }, 100);
+    pause = Math.max(100, 3 * (performance.now() - begun)); // a large story leaves the browser time for its reader
+    waiting = false;
+  }, pause);
 }
 
 async function receive(book, run) {
@@ -46,6 +48,8 @@ async function receive(book, run) {
 }
 
 theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+$("how").textContent = ["OTEL_EXPORTER_OTLP_ENDPOINT=" + location.origin, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_BSP_SCHEDULE_DELAY=500"].map((one) => "export " + one).join("\n");
+$("empty").querySelector(".own").hidden = !data.live || Object.keys(data.actions).length > 0;
 $("filters").open = !matchMedia("(max-width: 700px)").matches;
 drawActions();
 shown.add(data.spans);
