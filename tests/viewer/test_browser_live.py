@@ -74,10 +74,10 @@ def test_buttons_reach_the_shop_with_their_number(
 ) -> None:
     page = opened(collector.endpoint)
     page.get_by_role("button", name="Buy").click()
-    settled(page, "document.getElementById('live').textContent === '“Buy” was sent'")
+    settled(page, "document.getElementById('said').textContent === '“Buy” was sent'")
     page.fill(".pair input", "12")
     page.get_by_role("button", name="Fan-out of").click()
-    settled(page, "document.getElementById('live').textContent.includes('Fan-out')")
+    settled(page, "document.getElementById('said').textContent.includes('Fan-out')")
     assert calls == [0, 12]
 
 
@@ -88,6 +88,27 @@ def test_the_page_survives_its_server(opened: Callable[..., Any], chromium: Any)
     page.goto(collector.endpoint)
     settled(page, "document.querySelectorAll('#grid .row.span').length === 10")
     collector.close()
-    settled(page, "document.getElementById('live').textContent.startsWith('The viewer has ended')")
+    settled(page, "document.getElementById('said').textContent.startsWith('The viewer has ended')")
     assert page.locator("#grid .row.span").count() == 10
     page.close()
+
+
+def test_a_request_that_goes_on_is_not_said_to_have_ended(collector: Collector, opened: Callable[..., Any]) -> None:
+    page = opened(collector.endpoint)
+    collector.recording.add(spans=CHECKOUT[1:3])
+    settled(page, "document.getElementById('headline').textContent.includes('has not been received')")
+    assert page.inner_text("#story-title") == "apply_async/charge …"
+    collector.recording.add(spans=CHECKOUT[:1])
+    settled(page, "document.getElementById('headline').textContent.startsWith('The request took 50 ms')")
+
+
+def test_typing_into_the_filter_is_not_disturbed_by_what_arrives(
+    collector: Collector, opened: Callable[..., Any]
+) -> None:
+    page = opened(collector.endpoint)
+    collector.recording.add(spans=CHECKOUT)
+    page.locator('#filter [name="task"]').press_sequentially("rec")
+    collector.recording.add(spans=[span("n", "n", "run/new", at=9)])
+    page.locator("#stories a:has-text('run/new')").wait_for()
+    page.keyboard.type("eipt")
+    assert page.input_value('#filter [name="task"]') == "receipt"

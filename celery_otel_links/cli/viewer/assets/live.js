@@ -13,9 +13,9 @@ async function act(button) {
   Object.assign(state, { follow: true, selected: null, joined: false, trail: [] });
   try {
     const answer = await fetch("do/" + button.dataset.action, { method: "POST", headers: { "Content-Type": "application/json" }, body: String(parseInt(number, 10) || 0) });
-    $("live").textContent = answer.ok ? `“${button.textContent}” was sent` : `“${button.textContent}” failed: ${(await answer.text()).trim()}`;
+    $("said").textContent = answer.ok ? `“${button.textContent}” was sent` : `“${button.textContent}” failed: ${(await answer.text()).trim()}`;
   } catch {
-    $("live").textContent = "The shop does not answer any more";
+    $("said").textContent = "The shop does not answer any more";
   }
 }
 
@@ -39,9 +39,11 @@ async function receive(book, run) {
       else if (news.spans.length) book.add(news.spans, news.first);
       if (news.next !== number) changed();
       number = news.next < number ? 0 : news.next;
-      if (run === "") $("live").textContent = `Live: ${counted(shown.spans.size, "span")}`;
+      if (run !== "") continue;
+      $("live").textContent = `Live: ${counted(shown.spans.size, "span")}`;
+      if ($("said").textContent.startsWith("The viewer")) $("said").textContent = "";
     } catch {
-      if (run === "") $("live").textContent = "The viewer has ended; what it had received is shown";
+      if (run === "") $("said").textContent = "The viewer has ended; what it had received is shown";
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
