@@ -21,6 +21,7 @@ from celery_otel_links._config.options import Config, Options
 from celery_otel_links._config.sources import ARGUMENTS, Configuration
 from celery_otel_links._contrib import Contrib
 from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.beat import tick
 from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner, report
@@ -29,10 +30,10 @@ from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
-from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
 from celery_otel_links._worker.lost_attempts import LostAttempts
+from celery_otel_links._worker.method_hooks import during
 from celery_otel_links._worker.never_ran import NeverRan
-from celery_otel_links._worker.periodic_flush import PeriodicFlush
+from celery_otel_links._worker.process_flush import ChildFlush, ExitFlush, PeriodicFlush
 from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.takeover import Takeover
 
@@ -61,6 +62,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         found = configuration.report(None) if app is None and given is None else configuration.checked(app)
         if not found.config.enabled:
             return
+        self.configuration = configuration
         self.telemetry = Telemetry(configuration=configuration, **arguments)
         self._board = AttemptBoard()
         self._child = Child(self._board)
@@ -71,9 +73,9 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._periodic_flush = PeriodicFlush(self.telemetry)
         self._child_flush = ChildFlush(self.telemetry)
         self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
-        self._publisher = Publisher(self.telemetry)
+        self._publisher = Publisher(self.telemetry, self._enabled)
         self._runner = Runner(self.telemetry, begin=self._child.begin, claim=self._child.claim, ended=self._task_ended)
-        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._send_task)
+        wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
         self._on_commit = OnCommit()
         self._announcements = Announcements(self.telemetry)
         for signal, receiver in self._wiring():
@@ -100,17 +102,11 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if self.telemetry is not None:
             self.uninstrument()
 
-    def _enabled(self, app: Celery) -> Telemetry | None:
-        """What is to be used, unless it turns out by now that nothing is to be done."""
-        telemetry = self.telemetry
-        if telemetry is not None and telemetry.resolved is None and not telemetry.configuration.of(app).enabled:
-            self._disable()  # unless loading the app's settings has done it
-        return self.telemetry
-
-    def _send_task(self, wrapped: Callable[..., Any], app: Celery, args: Any, kwargs: Any) -> Any:
-        if self._enabled(app) is None:
-            return wrapped(*args, **kwargs)
-        return self._publisher.send_task(wrapped, app, args, kwargs)
+    def _enabled(self, app: Celery) -> bool:
+        """Whether anything is to be done, which may turn out when the settings of ``app`` are first needed."""
+        if not self.configuration.of(app).enabled:
+            self._disable()  # unless loading the settings has done it
+        return self.telemetry is not None
 
     def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
         return (
@@ -136,9 +132,9 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
 
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
-        telemetry = self._enabled(instance.app)
-        if telemetry is not None:
-            _start.install(instance, telemetry, self._board)
+        telemetry = self.telemetry
+        if self._enabled(instance.app) and telemetry is not None:
+            _start.install(instance, telemetry, self._board, self.configuration.checked)
 
     @guarded
     def first_end(self, **_: Any) -> None:
@@ -198,8 +194,11 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._child_flush.flush()
 
     @guarded
-    def beat_init(self, **_: Any) -> None:
+    def beat_init(self, *, sender: Any, **_: Any) -> None:
         self._exit_flush.install()
+        during(sender.scheduler, "apply_async", tick)
+        if self.telemetry is not None:
+            self.telemetry.metrics.in_beat()
 
     @guarded
     def beat_embedded_init(self, **_: Any) -> None:
@@ -233,6 +232,6 @@ def setup(
             instrumentor.uninstrument()
         instrumentor.instrument(app=app, config=config, tracer_provider=tracer_provider, meter_provider=meter_provider)
     else:
-        telemetry.configuration.join(app, config)
+        instrumentor.configuration.join(app, config)
         instrumentor.early_look.at(app)
     return app

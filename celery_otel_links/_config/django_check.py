@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import wrapt
 
-from celery_otel_links._config.sources import Reading
-
-Look = Callable[[], Reading]
+Look = Callable[[], "tuple[Sequence[str], Sequence[str]]"]
+"""Gives what is wrong, and what is odd."""
 _looks: list[Look] = []
 """Who looks, if anybody does. Registering with Django can't be taken back, nor can waiting for it to be imported."""
 _waiting: list[str] = []
@@ -33,7 +32,7 @@ def celery_otel_links(app_configs: Any = None, **_: Any) -> list[Any]:
     """The check."""
     checks: Any = importlib.import_module("django.core.checks")
     found: list[Any] = []
-    for reading in [look() for look in _looks]:
-        found += [checks.Error(text, id="celery_otel_links.E001") for text in reading.wrong]
-        found += [checks.Warning(text, id="celery_otel_links.W001") for text in reading.odd]
+    for wrong, odd in [look() for look in _looks]:
+        found += [checks.Error(text, id="celery_otel_links.E001") for text in wrong]
+        found += [checks.Warning(text, id="celery_otel_links.W001") for text in odd]
     return found

@@ -6,13 +6,13 @@ its first message: what is wrong is logged. A worker looks once more while it st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Celery, _state
 
 from celery_otel_links._config.django_check import check_no_more, check_with
-from celery_otel_links._config.sources import Configuration, Reading, configured
+from celery_otel_links._config.sources import Configuration, configured
 
 
 class EarlyLook:
@@ -56,5 +56,6 @@ class EarlyLook:
             if not reading.config.enabled and sender is self._configuration.app:
                 self._switch_off()
 
-    def _for_django(self) -> Reading:
-        return self._configuration.look(self._configuration.app or _state.get_current_app(), load=True)
+    def _for_django(self) -> tuple[Sequence[str], Sequence[str]]:
+        reading = self._configuration.look(self._configuration.app or _state.get_current_app(), load=True)
+        return reading.wrong, reading.odd

@@ -63,26 +63,25 @@ class Runner:
     ) -> None:
         """The outcome, the end of the span, and the context as it was before."""
         attempt = running.get()
-        if attempt is None or attempt.task_id != task_id:  # a signal that ends the process came before the attempt
-            return
-        try:
-            if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
-                self._end(attempt, task, retval, state)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_postrun")
-        finally:
-            running.set(attempt.outer)
-            if attempt.token is not None:
-                otel.detach(attempt.token)
-            self._ended(state)
+        if attempt is not None and attempt.task_id == task_id:  # otherwise a signal came before the attempt was there
+            try:
+                if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
+                    self._end(attempt, task, retval, state)
+            except PASSING:
+                raise
+            except Exception:
+                log_once("task_postrun")
+            finally:
+                running.set(attempt.outer)
+                if attempt.token is not None:
+                    otel.detach(attempt.token)
+        self._ended(state)
 
     def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
         config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
-        facts = incoming(request, name, app)
+        facts = incoming(request, name)
         delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
@@ -162,7 +161,7 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
     name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
     config, plans = telemetry.settled(app)
     plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
-    delivery = deliver(config, plan, incoming(request, name, app), request, start, telemetry.spans.most_links)
+    delivery = deliver(config, plan, incoming(request, name), request, start, telemetry.spans.most_links)
     if plan.excluded:
         return
     span, _ = open_span(telemetry, delivery, start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
@@ -13,7 +13,6 @@ from opentelemetry.trace import TracerProvider
 from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
-from celery_otel_links._config.sources import Configuration
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
@@ -24,51 +23,69 @@ from celery_otel_links._version import __version__
 _SPANS_COUNTED = 4096
 
 
+class Configured(Protocol):
+    """What says the configuration as soon as that is needed."""
+
+    app: Celery | None
+    """The app of ``setup``."""
+    resolved: Config | None
+    """The configuration, unless nobody needed it yet."""
+
+    def of(self, app: Celery) -> Config:
+        """The configuration, read when it is first needed."""
+
+    def link_by_default(self) -> None:
+        """From now on ``default`` is ``link``, unless somebody says what it is."""
+
+
 class Telemetry:
     """Configuration, tracer, instruments and plans of this process."""
 
     def __init__(
         self,
         *,
-        configuration: Configuration,
+        configuration: Configured,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
-        self.configuration = configuration
+        self._configuration = configuration
         self.spans = Spans(tracer_provider, __version__)
         self.metrics = Metrics(meter_provider, __version__)
         self.published = PublishCounts()
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
+        self.is_settled = False
+        """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
 
     @property
     def app(self) -> Celery | None:
         """The app of ``setup``."""
-        return self.configuration.app
+        return self._configuration.app
 
     @property
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
-        return self.configuration.resolved
+        return self._configuration.resolved
 
     def settled(self, app: Celery) -> tuple[Config, Plans]:
         """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
         if self._settled is None:
-            config = self.configuration.of(app)
+            config = self._configuration.of(app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
-            self.metrics.histograms = contrib.union(config.histograms)
+            self.metrics.histograms = contrib.union(config.histograms, self.metrics.histograms)
             settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
             # What turns out too late to be switched off gets no more spans while the rest is undone.
             exclude = config.exclude if config.enabled else Patterns({"*": "none"})
             plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
             self._settled = (config, plans)
+            self.is_settled = True
         return self._settled
 
     def link_by_default(self) -> None:
         """Contrib was told to link: what was planned without that is planned anew."""
-        self.configuration.link_by_default()
+        self._configuration.link_by_default()
         self._settled = None
 
     @property

@@ -23,7 +23,7 @@ from celery_otel_links._config.options import Config
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._version import __version__
-from celery_otel_links._worker.startup import has_processes
+from celery_otel_links._worker.attempt_board import has_processes
 
 
 class Announcements:
@@ -68,6 +68,9 @@ class Announcements:
     def first_task(self, **_: Any) -> None:
         """In a pool's process: whoever makes a provider there has made it by now."""
         signals.task_prerun.disconnect(self.first_task)
+        config = self._telemetry.resolved
+        if config is None or not config.enabled:
+            return
         found = self._found()
         _warn(found)
         if found.scraped and _in_pool():

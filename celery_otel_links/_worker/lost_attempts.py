@@ -93,7 +93,7 @@ class LostAttempts:
             error=error,
             start=request.time_start,
         )
-        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=fields[RECEIVED]))
+        self._takeover.at_once(_case(attempt, pid))
 
     def terminated(self, request: Request, signum: Any) -> bool:
         """``task_revoked`` of a task that a signal ends. Returns whether it has begun, so that there is an attempt.
@@ -118,7 +118,7 @@ class LostAttempts:
             error=Terminated(human_status(-signum) if isinstance(signum, int) else signum),
             start=received.time_start,
         )
-        case = Case(attempt=attempt, pid=pid, delivery=received.request_dict[RECEIVED])
+        case = _case(attempt, pid)
         if signum in _ENDING:
             self._takeover.once_gone(case)
         else:
@@ -143,7 +143,12 @@ class LostAttempts:
             error=WorkerLostError(f"Worker process {pid} was gone before the pool knew that the task had begun"),
             start=start,
         )
-        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=fields[RECEIVED]))
+        self._takeover.at_once(_case(attempt, pid))
+
+
+def _case(attempt: LostAttempt, pid: int) -> Case:
+    delivery = vars(attempt.request)[RECEIVED]
+    return Case(attempt=attempt, pid=pid, delivery=delivery, accepted=attempt.start or 0.0)
 
 
 def _unwrapped(failure: Any) -> Any:

@@ -14,7 +14,7 @@ def in_mode(mode, signature):
     return signature.set(headers={"otel-propagation": mode})
 
 
-def test_the_body_links_to_every_header(story):
+def test_the_body_links_to_every_header_task(story):
     add, sums = story.shop.add, story.shop.sums
     story.run(
         chord([add.s(1, 1), add.s(2, 2)], sums.s()),
@@ -42,11 +42,11 @@ def test_the_body_links_to_every_header(story):
     )
 
 
-def test_headers_in_every_mode(story):
+def test_header_tasks_in_every_mode(story):
     add, unrelated, sleeper, plain = story.shop.add, story.shop.unrelated, story.shop.sleeper, story.shop.plain
-    headers = [in_mode("child", add.s(1, 1)), unrelated.s(), sleeper.s(0.3)]
+    header_tasks = [in_mode("child", add.s(1, 1)), unrelated.s(), sleeper.s(0.3)]
     story.run(
-        chord(headers, plain.si()),
+        chord(header_tasks, plain.si()),
         Forests(
             by_last_header_task="""
         request
@@ -77,7 +77,7 @@ link header -> run/shop.sleeper  link header -> run/shop.unrelated
     )
 
 
-def test_chains_as_headers_are_linked_to_where_they_end(story):
+def test_chains_as_header_tasks_are_linked_to_where_they_end(story):
     add, swallow, plain = story.shop.add, story.shop.swallow, story.shop.plain
     steps = [chain(add.s(1, 1), swallow.s()), chain(add.s(2, 2), swallow.s())]
     story.run(

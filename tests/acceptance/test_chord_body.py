@@ -39,7 +39,7 @@ link header -> run/shop.add
     )
 
 
-def test_without_all_its_headers_there_is_no_body_but_its_errback(story):
+def test_without_all_its_header_tasks_there_is_no_body_but_its_errback(story):
     fail, sums, plain = story.shop.fail, story.shop.sums, story.shop.plain
     story.run(
         chord([fail.s()], sums.s().on_error(plain.si())),

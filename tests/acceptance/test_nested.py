@@ -10,7 +10,7 @@ from tests.acceptance.story import Forests
 pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
-def test_chords_as_headers_of_a_chord(story):
+def test_chords_as_header_tasks_of_a_chord(story):
     add, sums, swallow = story.shop.add, story.shop.sums, story.shop.swallow
     inner = [chord([add.s(1, 1)], sums.s()), chord([add.s(2, 2)], sums.s())]
     story.run(
@@ -46,7 +46,7 @@ def test_chords_as_headers_of_a_chord(story):
     )
 
 
-def test_a_chain_with_a_chord_as_header_of_a_chord(story):
+def test_a_chain_with_a_chord_as_header_task_of_a_chord(story):
     """The inner body continues the task that published the inner chord, the outer one the request."""
     plain, add, swallow, linked, sums = (
         story.shop.plain,

@@ -48,7 +48,7 @@ link previous-attempt -> run/shop.flaky#2
     )
 
 
-def test_a_header_that_is_continued_and_retried(story):
+def test_a_header_task_that_is_continued_and_retried(story):
     flaky = story.shop.flaky.s(1).set(headers={"otel-propagation": "child"})
     story.run(
         chord([flaky], story.shop.plain.si()),

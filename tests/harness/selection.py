@@ -15,6 +15,8 @@ SECOND_TRY = "--second-try"
 # Whatever runs elsewhere than on the one stage is slow: by folder, and by the fixture that begins it.
 FOLDERS = ("boot", "example", "systems")
 FIXTURES = ("metered_on", "open_site")
+# What is metered is how long messages waited, for a whole worker.
+CLOCKED = "metered_on"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -39,8 +41,10 @@ class Selection:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         for item in items:
-            if _is_slow(item):
-                item.add_marker(pytest.mark.slow)
+            if is_slow(item):
+                item.add_marker("slow")
+            if CLOCKED in getattr(item, "fixturenames", ()):
+                item.add_marker("clock")
             if self._second_try and item.get_closest_marker("clock"):
                 item.add_marker(pytest.mark.flaky(reruns=1))
         left_out = [] if self._all else [item for item in items if self._is_left_out(item)]
@@ -58,11 +62,11 @@ class Selection:
             terminalreporter.line(f"other stages, lifecycle, metering, the example: `pytest {ALL}` runs them as well")
 
     def _is_left_out(self, item: pytest.Item) -> bool:
-        named = any(item.nodeid.startswith(name) or str(item.path).endswith(name) for name in self._named)
+        named = any(str(item.path).endswith(name) for name in self._named)
         return item.get_closest_marker("slow") is not None and not named
 
 
-def _is_slow(item: pytest.Item) -> bool:
+def is_slow(item: pytest.Item) -> bool:
     folder = item.path.parent.name
     fixtures = getattr(item, "fixturenames", ())
     callspec = getattr(item, "callspec", None)

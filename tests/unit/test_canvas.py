@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from celery import Celery
 from celery.app.task import Context
 
-from celery_otel_links._rules.canvas import UNLOCK, Publisher, header_task_ids, next_id
+from celery_otel_links._rules.canvas import UNLOCK, Publisher, next_id
 from celery_otel_links._rules.facts import Message, Shape
 from celery_otel_links._rules.message import incoming, outgoing
 from celery_otel_links._rules.routes import rule_name, sent_kwargs
@@ -27,7 +25,7 @@ def publish(*, name="shop.add", embed=None, kwargs=None, current=None, task_id="
     headers = {"task": name, "id": task_id, "group": None, "retries": 0, "eta": None, "stamps": {}, **headers}
     headers = {key: value for key, value in headers.items() if value is not ABSENT}
     body = ((), kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None, **(embed or {})})
-    return outgoing(Message(name, headers, body, {}), current, APP)
+    return outgoing(Message(name, headers, body, {}), current)
 
 
 def inside(name="shop.parent", **request):
@@ -202,7 +200,7 @@ def test_the_next_step_is_remembered_before_the_chain_is_popped():
 def test_protocol_1_keeps_everything_in_the_body():
     body = {"task": "shop.add", "id": "id", "taskset": GROUP, "group": GROUP, "retries": 2, "eta": None, "kwargs": {}}
     message = Message("shop.add", {}, body, {})
-    facts = outgoing(message, None, APP)
+    facts = outgoing(message, None)
     assert (message.id, facts.retries, facts.shape) == ("id", 2, Shape.FAN_OUT)
 
 
@@ -224,78 +222,6 @@ def test_keyword_arguments_are_found_with_both_protocols(body, kwargs):
     assert sent_kwargs(body) == kwargs
 
 
-OUTER = signature("shop.sums", task_id="outer")
-INNER = signature("shop.sums", task_id="inner", chord=OUTER)
-CHORDS = {
-    "header": ({"chord": CHORD}, (BODY,)),
-    "header of a chord with a group as body": ({"chord": GROUP_BODY}, ("b1",)),
-    "chain as header": ({"chain": [signature(chord=CHORD), signature()]}, (BODY,)),
-    "chain": ({"chain": [signature()]}, ()),
-    "a body without an id": ({"chord": signature()}, (None,)),
-    "chord as header": ({"chord": INNER}, ("inner", "outer")),
-    "chain that ends in a chord as header": ({"chain": [signature(chord=INNER)]}, ("inner", "outer")),
-    "chain as the body of a header": (
-        {"chord": signature("celery.chain", "chain", {"tasks": [signature(task_id="b1"), INNER]}, task_id="c")},
-        ("c", "outer"),
-    ),
-    "chord as the body of a header": (
-        {"chord": signature("celery.chord", "chord", {"header": [], "body": INNER}, task_id="c")},
-        ("c", "outer"),
-    ),
-    "the rest of a chain after the body of a header": (
-        {"chord": signature(task_id="b1", chain=[INNER, signature()])},
-        ("b1", "outer"),
-    ),
-    "rubbish": ({"chord": ["x"]}, (None,)),
-}
-
-
-@pytest.mark.parametrize(("embed", "keys"), CHORDS.values(), ids=CHORDS)
-def test_chords_are_known_by_the_ids_of_their_bodies_from_the_innermost_to_the_outermost(embed, keys):
-    assert publish(embed=embed).chords == keys
-    assert incoming(Context({"id": "id", **embed}), "shop.add", APP).chords == keys
-
-
-def test_chords_in_chords_are_counted_to_a_limit():
-    body = signature(task_id="endless")
-    body["options"]["chord"] = body
-    assert publish(embed={"chord": body}).chords == ("endless",) * 4
-
-
-def test_chord_unlock_is_in_the_chord_that_it_unlocks():
-    headers = {"task": UNLOCK, "id": "id", "stamps": {}}
-    assert outgoing(Message(UNLOCK, headers, ((GROUP, INNER), {}, {}), {}), None, APP).chords == ("inner", "outer")
-    request = Context({"id": "id", "args": [GROUP, INNER]})
-    assert incoming(request, UNLOCK, APP).chords == ("inner", "outer")
-    assert incoming(Context({"id": "id", "args": []}), UNLOCK, APP).chords == ()
-
-
-@pytest.mark.parametrize(
-    ("fields", "group"),
-    [
-        ({"chord": CHORD, "group": GROUP}, GROUP),
-        ({"group": GROUP}, None),
-        ({"chord": CHORD}, None),
-        ({"chain": [signature(chord=CHORD)], "group": GROUP}, None),
-    ],
-)
-def test_only_what_the_body_waits_for_is_a_header_task(fields, group):
-    assert incoming(Context({"id": "id", **fields}), "shop.add", APP).header_of == group
-
-
-RESULTS = {
-    "tasks": ([(("h1", None), None), (("h2", ("p", None)), None)], ["h1", "h2"]),
-    "a group among them": ([(("g", None), [(("h1", None), None)]), [["h2", None], None]], ["h1", "h2"]),
-    "rubbish": ([None, "x", 7, [], [[]], [[7]]], []),
-    "nothing": (None, []),
-}
-
-
-@pytest.mark.parametrize(("result", "ids"), RESULTS.values(), ids=RESULTS)
-def test_chord_unlock_knows_the_header_tasks(result, ids):
-    assert header_task_ids(Context({"id": "id", "kwargs": {"result": result}})) == ids
-
-
 # What a worker takes for the member of a group where nobody stamped the message.
 MEMBERS = {
     "member": ({"group": GROUP, "group_index": 0, "stamps": {}}, True),
@@ -308,10 +234,4 @@ MEMBERS = {
 
 @pytest.mark.parametrize(("fields", "expected"), MEMBERS.values(), ids=MEMBERS)
 def test_a_worker_knows_the_members_of_a_group(fields, expected):
-    assert incoming(Context({"id": "id", **fields}), "shop.add", APP).fan_out is expected
-
-
-def test_the_app_says_in_which_zone_an_eta_without_offset_is():
-    app = SimpleNamespace(timezone=None, conf=SimpleNamespace(enable_utc=True))
-    request = Context({"id": "id", "eta": "2026-07-01T12:00:00"})
-    assert incoming(request, "shop.add", app).eta == 1_782_907_200.0
+    assert incoming(Context({"id": "id", **fields}), "shop.add").fan_out is expected
