@@ -29,6 +29,8 @@ MESSAGE_ID = "messaging.message.id"
 CONVERSATION_ID = "messaging.message.conversation_id"
 ROUTING_KEY = "messaging.rabbitmq.destination.routing_key"
 HANDOVER = "celery.latency.handover"
+BEAT_ENTRY = "celery.beat.entry"
+BEAT_DRIFT = "celery.beat.drift"
 
 WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Bucket boundaries for what may take long, in seconds: 5 ms to 1 h."""
@@ -60,6 +62,7 @@ HISTOGRAMS = {
     "messaging.client.operation.duration": Declared(
         "Duration of publishing a message.", (*_OPERATION, OPERATION_TYPE), "s", WORKING
     ),
+    BEAT_DRIFT: Declared("How late beat was with a tick.", (BEAT_ENTRY,), "s", WAITING),
     "flower.task.runtime.seconds": Declared("The time it took to run the task.", ("task", "worker"), "seconds"),
 }
 COUNTERS = {

@@ -78,7 +78,7 @@ class Message(NamedTuple):
     @property
     def id(self) -> str:
         """The id of the task."""
-        return str(self.fields.get("id"))
+        return str(self.headers.get("id") or self.fields.get("id"))
 
 
 class Outgoing(NamedTuple):
@@ -167,3 +167,19 @@ class Relation(NamedTuple):
     """The context that the span is to have, where its publisher reserved one."""
     second: bool = False
     """The reserved context may be taken: the span gets the trace of it, and an id of its own."""
+
+
+class LostAttempt(NamedTuple):
+    """An attempt as the main process of a pool knows it: its own process can't report it, or it never ran."""
+
+    request: Request
+    state: str
+    app: Any = None
+    """None where Celery does not say it."""
+    task: Any = None
+    """None where it is not registered here, or not known."""
+    name: str | None = None
+    """Of the task, where the message does not say it."""
+    error: BaseException | None = None
+    start: float | None = None
+    """In seconds since the epoch; None of a task that never ran: its span has no length."""

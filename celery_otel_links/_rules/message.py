@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timezone
-from typing import Any
 
 from celery_otel_links._rules.canvas import UNLOCK, Publisher, chord_keys, fans_out, next_id, shape_of, unlocked, whole
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Request, Shape
@@ -17,7 +16,7 @@ from celery_otel_links._rules.routes import MAPPERS
 _SPECIAL = MAPPERS | {UNLOCK}
 
 
-def outgoing(message: Message, publisher: Publisher | None, app: Any) -> Outgoing:
+def outgoing(message: Message, publisher: Publisher | None) -> Outgoing:
     """The facts of a message that Celery is about to publish, for protocols 2 (tuple body) and 1 (dict body)."""
     name, headers, body = message[:3]
     if isinstance(body, dict):
@@ -44,12 +43,12 @@ def outgoing(message: Message, publisher: Publisher | None, app: Any) -> Outgoin
     return Outgoing(
         shape=shape,
         retries=whole(retries),
-        eta=None if eta is None else epoch(eta, app),
+        eta=None if eta is None else epoch(eta),
         chords=() if chord is None and last is None else chord_keys(chord, last),
     )
 
 
-def incoming(request: Request, name: str, app: Any) -> Incoming:
+def incoming(request: Request, name: str) -> Incoming:
     """The facts of a message as the worker sees it."""
     fields = vars(request)
     get = fields.get
@@ -61,7 +60,7 @@ def incoming(request: Request, name: str, app: Any) -> Incoming:
     last = chain[0] if chain and isinstance(chain, list) else None
     return Incoming(
         retries=whole(retries),
-        eta=None if eta is None else epoch(eta, app),
+        eta=None if eta is None else epoch(eta),
         fan_out=fans_out(group, get("group_index"), chord, last, "stamps" in fields),
         redelivered=bool(redelivered),
         second=bool(redelivered or second),
@@ -72,17 +71,17 @@ def incoming(request: Request, name: str, app: Any) -> Incoming:
     )
 
 
-def epoch(eta: object, app: Any) -> float | None:
-    """An eta in seconds since the epoch. It is ISO 8601 text on the wire; without an offset it is as workers read it.
+def epoch(eta: object) -> float | None:
+    """An eta in seconds since the epoch. It is ISO 8601 text on the wire.
 
-    They take it as UTC whatever ``timezone`` is, unless ``enable_utc`` is off (``celery.utils.time.maybe_make_aware``).
+    Without an offset it is UTC: so workers take it, whatever ``timezone`` and ``enable_utc`` are.
     """
     if not isinstance(eta, str):
         return None
     try:
         moment = datetime.fromisoformat(eta.replace("Z", "+00:00"))
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc if app.conf.enable_utc else app.timezone or timezone.utc)
+            moment = moment.replace(tzinfo=timezone.utc)
         seconds = moment.timestamp()
     except Exception:  # what stands on the wire never raises
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -15,7 +16,7 @@ from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
-from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._rules.texts import type_name
@@ -24,25 +25,25 @@ from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import chord_store, w3c
 
 
-class Process(Protocol):
-    """The process in which tasks run, as far as their spans depend on it."""
-
-    def begin(self, request: Request) -> None:
-        """An attempt begins."""
-
-    def claim(self, request: Request) -> bool:
-        """Whether this process reports the attempt, and not the main process of its pool."""
-
-    def after_task(self, state: str | None) -> None:
-        """The span has ended."""
-
-
 class Runner:
-    """Receives what happens when this process runs a task."""
+    """Receives what happens when this process runs a task.
 
-    def __init__(self, telemetry: Telemetry, process: Process) -> None:
+    ``begin`` and ``claim`` are asked before an attempt has a span, and before that ends; the second says whether this
+    process reports the attempt, and not the main process of its pool. ``ended`` gets the state after the end.
+    """
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        *,
+        begin: Callable[[Request], None],
+        claim: Callable[[Request], bool],
+        ended: Callable[[str | None], None],
+    ) -> None:
         self._telemetry = telemetry
-        self._process = process
+        self._begin = begin
+        self._claim = claim
+        self._ended = ended
 
     def task_prerun(self, *, task_id: str | None, task: Any, kwargs: Any = None, **_: Any) -> None:
         """The delivery, an attempt of it, and its CONSUMER span, which is current from now on."""
@@ -50,7 +51,7 @@ class Runner:
         running.set(attempt)  # also if what follows fails: its end is not that of an outer task
         try:
             request = task.request
-            self._process.begin(request)
+            self._begin(request)
             self._start(attempt, task, request, kwargs)
         except PASSING:
             raise
@@ -64,7 +65,7 @@ class Runner:
         attempt = running.get()
         if attempt is not None and attempt.task_id == task_id:  # otherwise a signal came before the attempt was there
             try:
-                if self._process.claim(task.request) and attempt.traced:
+                if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
                     self._end(attempt, task, retval, state)
             except PASSING:
                 raise
@@ -74,13 +75,13 @@ class Runner:
                 running.set(attempt.outer)
                 if attempt.token is not None:
                     otel.detach(attempt.token)
-        self._process.after_task(state)
+        self._ended(state)
 
     def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
         config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
-        facts = incoming(request, name, app)
+        facts = incoming(request, name)
         delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
@@ -151,12 +152,20 @@ def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None)
     return span, set_span_in_context(span, context)
 
 
-def report(telemetry: Telemetry, delivery: Delivery, state: str, error: BaseException | None, end: float) -> None:
-    """The one span of an attempt that can't make it itself: from the delivery's start to ``end``, told from outside."""
-    if delivery.plan.excluded:
+def report(telemetry: Telemetry, lost: LostAttempt) -> None:
+    """Make the one span of an attempt that its own process can't report; it ends now."""
+    app, request, now = lost.app or telemetry.app, lost.request, time.time()
+    if app is None:
         return
-    span, _ = open_span(telemetry, delivery, delivery.start)
+    fields = vars(request)
+    name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
+    config, plans = telemetry.settled(app)
+    plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
+    delivery = deliver(config, plan, incoming(request, name), request, start, telemetry.spans.most_links)
+    if plan.excluded:
+        return
+    span, _ = open_span(telemetry, delivery, start)
     if span is not None:
-        finish(span, state=state, error=error, end=end)
+        finish(span, state=lost.state, error=lost.error, end=now)
     if instruments := telemetry.metrics.active():
-        instruments.unfinished(delivery.plan.task_labels, (state, None if error is None else type_name(error)))
+        instruments.unfinished(plan.task_labels, (lost.state, None if lost.error is None else type_name(lost.error)))

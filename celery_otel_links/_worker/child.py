@@ -1,10 +1,9 @@
-"""The process in which tasks run: what it writes on the attempt board, if it is one of a pool, and when it flushes."""
+"""A process of a pool: what it writes on the attempt board, for its main process to read."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
 
 from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import received_at
@@ -12,20 +11,11 @@ from celery_otel_links._worker.attempt_board import BEGUN, CLAIMED, LEFT, PID, S
 from celery_otel_links._worker.soft_limit import SoftLimit
 
 
-class Flushing(Protocol):
-    """What exports when a task has ended."""
-
-    def after_task(self) -> None:
-        """``task_postrun``, when the span has ended."""
-
-
 class Child:
-    """This process; in all pools but prefork it is the main process as well, and alone reports what it runs."""
+    """This process, if it is one that a worker's main process has started to run tasks."""
 
-    def __init__(self, board: AttemptBoard, last_flush: Flushing, periodic_flush: Flushing) -> None:
+    def __init__(self, board: AttemptBoard) -> None:
         self._board = board
-        self._last_flush = last_flush
-        self._periodic_flush = periodic_flush
         self._slot: memoryview[float] | None = None
         self._soft_limit: SoftLimit | None = None
 
@@ -34,6 +24,11 @@ class Child:
         self._slot = slot = self._board.slot()
         if slot is not None:
             slot[PID] = os.getpid()
+
+    @property
+    def runs_tasks(self) -> bool:
+        """Whether this process is one of a pool."""
+        return self._slot is not None
 
     def begin(self, request: Request) -> None:
         """``task_prerun``: an attempt begins, and its process may not live to end it."""
@@ -62,9 +57,3 @@ class Child:
             return True
         slot[LEFT] = delivery
         return False
-
-    def after_task(self, state: str | None) -> None:
-        """``task_postrun``, when the span has ended."""
-        if state is None and self._slot is not None:
-            self._last_flush.after_task()
-        self._periodic_flush.after_task()

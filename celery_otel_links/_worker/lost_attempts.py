@@ -14,10 +14,9 @@ from billiard.common import human_status
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.request import RECEIVED, SECOND, unstarted
 from celery_otel_links._worker.attempt_board import AttemptBoard
-from celery_otel_links._worker.lost_attempt import LostAttempt
 from celery_otel_links._worker.method_hooks import ahead, during
 from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.takeover import Case, Takeover

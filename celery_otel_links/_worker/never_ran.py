@@ -8,9 +8,8 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import NotRegistered
 
-from celery_otel_links._rules.facts import Request
+from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.request import unstarted
-from celery_otel_links._worker.lost_attempt import LostAttempt
 from celery_otel_links._worker.method_hooks import ahead
 from celery_otel_links._worker.receipts import Receipts
 

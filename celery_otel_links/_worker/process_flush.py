@@ -11,8 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 from billiard.util import Finalize
 
@@ -128,15 +126,9 @@ class ExitFlush:
 
 def _flush_of(telemetry: Telemetry) -> Flush:
     """A flush of the providers of spans, metrics and logs within ``flush_timeout``; it has not begun yet."""
-    config = telemetry.resolved
-    return Flush(_calls_of(telemetry, "force_flush"), 5.0 if config is None else config.flush_timeout)
+    return Flush(_calls_of(telemetry, "force_flush"), telemetry.flush_timeout)
 
 
 def _calls_of(telemetry: Telemetry, method: str) -> list[Call]:
     """The method of each provider that has it."""
-    providers: list[Any] = [telemetry.spans.provider(), telemetry.metrics.provider()]
-    with suppress(ImportError):  # an API without logs
-        from opentelemetry._logs import get_logger_provider
-
-        providers.append(get_logger_provider())
-    return [getattr(provider, method) for provider in providers if hasattr(provider, method)]
+    return [getattr(provider, method) for provider in telemetry.providers() if hasattr(provider, method)]

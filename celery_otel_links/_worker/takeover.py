@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from celery_otel_links._errors import contained
+from celery_otel_links._rules.facts import LostAttempt
 from celery_otel_links._worker.attempt_board import AttemptBoard
-from celery_otel_links._worker.lost_attempt import LostAttempt
 
 _PAUSE = 0.5
 """Seconds between two looks at the board."""

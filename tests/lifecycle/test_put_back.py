@@ -20,16 +20,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links import Config
-from celery_otel_links._config.sources import config_of
+from celery_otel_links._config.sources import Configuration
 from celery_otel_links._rules.request import unstarted
-from celery_otel_links._tracing import run
+from celery_otel_links._tracing.run import report
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import header as wire
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
 from celery_otel_links._worker.lost_attempts import LostAttempts
 from celery_otel_links._worker.receipts import Receipts
-from celery_otel_links._worker.report import report
 from celery_otel_links._worker.takeover import Takeover
 
 
@@ -70,8 +69,9 @@ def pool(board, exporter):
     """A pool whose main process looks for lost attempts; `given` are the jobs that it gives to the next process."""
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    telemetry = Telemetry(app=None, config=Config(), read=config_of, tracer_provider=provider, meter_provider=None)
-    lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry, run.report)))
+    configuration = Configuration(given=Config())
+    telemetry = Telemetry(configuration=configuration, tracer_provider=provider, meter_provider=None)
+    lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
     given = []
     pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)
     lost.watch(SimpleNamespace(pool=SimpleNamespace(_pool=pool), timer=None))
@@ -89,7 +89,7 @@ def process(board, *does):
     """A process of the pool that does this with the board, and is gone."""
     pid = os.fork()
     if pid == 0:
-        child = Child(board, None, None)
+        child = Child(board)
         child.started()
         for one in does:
             one(child)

@@ -1,0 +1,1 @@
+"""Real processes beside what people really have: brokers, schedulers, batches, agents of others, Django."""
