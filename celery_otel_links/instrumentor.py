@@ -19,6 +19,7 @@ from celery_otel_links._config.options import Config, ConfigError
 from celery_otel_links._config.sources import config_of, read_config
 from celery_otel_links._contrib import Predecessor
 from celery_otel_links._errors import guarded
+from celery_otel_links._tracing.beat import tick
 from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner, report
@@ -28,6 +29,7 @@ from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
 from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
 from celery_otel_links._worker.lost_attempts import LostAttempts
+from celery_otel_links._worker.method_hooks import during
 from celery_otel_links._worker.never_ran import NeverRan
 from celery_otel_links._worker.periodic_flush import PeriodicFlush
 from celery_otel_links._worker.receipts import Receipts
@@ -166,8 +168,9 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._child_flush.flush()
 
     @guarded
-    def beat_init(self, **_: Any) -> None:
+    def beat_init(self, *, sender: Any, **_: Any) -> None:
         self._exit_flush.install()
+        during(sender.scheduler, "apply_async", tick)
 
     @guarded
     def beat_embedded_init(self, **_: Any) -> None:

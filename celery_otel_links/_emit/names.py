@@ -29,6 +29,9 @@ MESSAGE_ID = "messaging.message.id"
 CONVERSATION_ID = "messaging.message.conversation_id"
 ROUTING_KEY = "messaging.rabbitmq.destination.routing_key"
 HANDOVER = "celery.latency.handover"
+BATCH_COUNT = "messaging.batch.message_count"
+BEAT_ENTRY = "celery.beat.entry"
+BEAT_DRIFT = "celery.beat.drift"
 
 WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Bucket boundaries for what may take long, in seconds: 5 ms to 1 h."""

@@ -44,7 +44,7 @@ def outgoing(message: Message, publisher: Publisher | None, app: Any) -> Outgoin
     return Outgoing(
         shape=shape,
         retries=whole(retries),
-        eta=None if eta is None else epoch(eta, app),
+        eta=None if eta is None else epoch(eta),
         chords=() if chord is None and last is None else chord_keys(chord, last),
     )
 
@@ -61,7 +61,7 @@ def incoming(request: Request, name: str, app: Any) -> Incoming:
     last = chain[0] if chain and isinstance(chain, list) else None
     return Incoming(
         retries=whole(retries),
-        eta=None if eta is None else epoch(eta, app),
+        eta=None if eta is None else epoch(eta),
         fan_out=fans_out(group, get("group_index"), chord, last, "stamps" in fields),
         redelivered=bool(redelivered),
         second=bool(redelivered or second),
@@ -72,17 +72,17 @@ def incoming(request: Request, name: str, app: Any) -> Incoming:
     )
 
 
-def epoch(eta: object, app: Any) -> float | None:
+def epoch(eta: object) -> float | None:
     """An eta in seconds since the epoch. It is ISO 8601 text on the wire; without an offset it is as workers read it.
 
-    They take it as UTC whatever ``timezone`` is, unless ``enable_utc`` is off (``celery.utils.time.maybe_make_aware``).
+    They take it as UTC whatever ``timezone`` and ``enable_utc`` are (``celery.utils.time.maybe_make_aware``).
     """
     if not isinstance(eta, str):
         return None
     try:
         moment = datetime.fromisoformat(eta.replace("Z", "+00:00"))
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc if app.conf.enable_utc else app.timezone or timezone.utc)
+            moment = moment.replace(tzinfo=timezone.utc)
         seconds = moment.timestamp()
     except Exception:  # what stands on the wire never raises
         return None

@@ -1,7 +1,7 @@
 """Beat: what a tick publishes is a root, and says which entry of the schedule it is for and how late it is.
 
-Every scheduler (Celery's own, django-celery-beat's, redbeat's) sends an entry that is due by its method ``apply_async``,
-and the entry still has the time of the run before: the schedule says when the next one was due.
+Every scheduler (Celery's own, django-celery-beat's, redbeat's) sends an entry that is due by its ``apply_async``, and
+the entry still has the time of the run before: the schedule says when the next one was due.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from celery.utils.time import maybe_make_aware
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 
+from celery_otel_links._emit.names import BEAT_DRIFT, BEAT_ENTRY
 from celery_otel_links._errors import contained
-
-ENTRY = "celery.beat.entry"
-DRIFT = "celery.beat.drift"
 
 
 class Tick(NamedTuple):
@@ -32,7 +30,7 @@ class Tick(NamedTuple):
     @property
     def attributes(self) -> dict[str, Any]:
         """What the PRODUCER span says of it."""
-        return {ENTRY: self.entry} if self.drift is None else {ENTRY: self.entry, DRIFT: self.drift}
+        return {BEAT_ENTRY: self.entry} if self.drift is None else {BEAT_ENTRY: self.entry, BEAT_DRIFT: self.drift}
 
 
 ticking: ContextVar[Tick | None] = ContextVar("celery_otel_links_ticking", default=None)

@@ -52,6 +52,8 @@ class Delivery(NamedTuple):
     relation: Relation
     latency: Latency | None
     """None of a task that ran without a message."""
+    others: tuple[Latency, ...] = ()
+    """Of a batch: the latencies of all messages but the one that was published first."""
 
 
 class Said(NamedTuple):

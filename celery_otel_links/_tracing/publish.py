@@ -29,6 +29,7 @@ from celery_otel_links._rules.message import outgoing
 from celery_otel_links._rules.policy import beyond
 from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._rules.texts import type_name
+from celery_otel_links._tracing.beat import ticking
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
 from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
@@ -190,6 +191,8 @@ class Publisher:
             attributes = producer(stamp.attributes, message, facts, self._telemetry.style.contrib_names)
             if claims.captured is not None:
                 attributes[HANDOVER] = max(0.0, time.time() - claims.captured)
+            if (tick := ticking.get()) is not None:
+                attributes.update(tick.attributes)
             publishing.span = span = spans.producer(plan.span_name, context, attributes)
             context = set_span_in_context(span, context)
             publishing.token = otel.attach(context)

@@ -12,15 +12,19 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, set_span_in_context
 
+from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
+from celery_otel_links._rules.batch import gathered, messages_of
 from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._rules.texts import type_name
+from celery_otel_links._tracing.batches import deliver_batch
 from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
+from celery_otel_links._tracing.plans import Plan
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import chord_store, w3c
 
@@ -45,12 +49,12 @@ class Runner:
         self._claim = claim
         self._ended = ended
 
-    def task_prerun(self, *, task_id: str | None, task: Any, kwargs: Any = None, **_: Any) -> None:
+    def task_prerun(self, *, task_id: str | None, task: Any, args: Any = None, kwargs: Any = None, **_: Any) -> None:
         """The delivery, an attempt of it, and its CONSUMER span, which is current from now on."""
         attempt = Attempt(task_id, running.get())
         running.set(attempt)  # also if what follows fails: its end is not that of an outer task
         try:
-            request = task.request
+            request = gathered(task.request, args)
             self._begin(request)
             self._start(attempt, task, request, kwargs)
         except PASSING:
@@ -82,8 +86,8 @@ class Runner:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
         config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
-        facts = incoming(request, name, app)
-        delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
+        delivery = _delivered(config, plan, app, request, now, telemetry.spans.most_links)
+        facts = delivery.facts
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
             attempt.origin = attempt.outer.origin
@@ -105,7 +109,8 @@ class Runner:
         attempt.first = delivery.relation.parent or attempt.context
         if delivery.latency is not None and (instruments := telemetry.metrics.active()):
             stamped = delivery.published is not None
-            instruments.started(plan.task_labels, plan.operation_labels, delivery.latency, stamped, attempt.context)
+            for latency in (delivery.latency, *delivery.others):
+                instruments.started(plan.task_labels, plan.operation_labels, latency, stamped, attempt.context)
         hook = config.run_hook
         if hook is not None and span is not None and span.is_recording():
             with contained("run_hook"):
@@ -129,6 +134,13 @@ class Runner:
                 if result.reason is not None:
                     span.set_attribute(RETRY_REASON, result.reason)
                 finish(span, state=result.state, error=result.error)
+
+
+def _delivered(config: Config, plan: Plan, app: Any, request: Request, start: float, most_links: int) -> Delivery:
+    """The delivery that ``request`` is about, or that of a batch."""
+    if messages_of(request):
+        return deliver_batch(plan, request, start, most_links)
+    return deliver(config, plan, incoming(request, plan.route.name, app), request, start, most_links)
 
 
 def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None) -> tuple[Span | None, Context]:
@@ -162,7 +174,7 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
     name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
     config, plans = telemetry.settled(app)
     plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
-    delivery = deliver(config, plan, incoming(request, name, app), request, start, telemetry.spans.most_links)
+    delivery = _delivered(config, plan, app, request, start, telemetry.spans.most_links)
     if plan.excluded:
         return
     span, _ = open_span(telemetry, delivery, start)

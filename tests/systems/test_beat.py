@@ -13,7 +13,7 @@ from tests.harness.recording import Span
 from tests.systems import schedules
 
 SCHEDULERS = [schedules.in_a_file, schedules.in_django, schedules.in_redis]
-missing = pytest.mark.xfail(strict=True, reason="spans of beat do not say yet for which entry they are, and how late")
+
 
 
 def expect_ticks(system: Any) -> list[Span]:
@@ -29,7 +29,6 @@ def expect_ticks(system: Any) -> list[Span]:
     return published
 
 
-@missing
 @pytest.mark.parametrize("kept", SCHEDULERS)
 def test_every_tick_of_beat_is_a_root_that_says_its_entry_and_its_drift(
     open_system: Callable[..., Any], tmp_path: Path, valkey_url: str, kept: Callable[..., schedules.Schedule]
@@ -42,7 +41,6 @@ def test_every_tick_of_beat_is_a_root_that_says_its_entry_and_its_drift(
         expect_ticks(system)
 
 
-@missing
 @pytest.mark.parametrize("kept", SCHEDULERS)
 def test_so_is_every_tick_of_a_beat_inside_a_worker(
     open_system: Callable[..., Any], tmp_path: Path, valkey_url: str, kept: Callable[..., schedules.Schedule]
@@ -52,7 +50,6 @@ def test_so_is_every_tick_of_a_beat_inside_a_worker(
         expect_ticks(system)
 
 
-@missing
 def test_a_beat_that_was_stopped_says_how_late_it_comes(
     open_system: Callable[..., Any], tmp_path: Path, valkey_url: str
 ) -> None:
