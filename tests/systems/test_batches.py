@@ -45,7 +45,8 @@ def expect_batch(system: Any, count: int) -> Span:
     assert run.attributes["celery.latency.queue"] == pytest.approx(
         run.attributes["celery.latency.broker"] + run.attributes["celery.latency.prefetch"]
     )
-    assert run.attributes["celery.latency.queue"] >= (run.start - max(span.start for span in published)) / 1e9
+    since_the_first = (run.start - min(span.start for span in published)) / 1e9
+    assert run.attributes["celery.latency.queue"] == pytest.approx(since_the_first, abs=0.1)
     assert system.complaints() == []
     return run
 

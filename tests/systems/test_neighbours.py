@@ -143,7 +143,6 @@ def test_what_a_thread_of_a_task_publishes_is_its_child(beside: Callable[..., An
         )
 
 
-@pytest.mark.xfail(strict=True, reason="the links of a chord are stored with instrumentation on")
 def test_our_own_traffic_to_the_store_makes_no_spans(beside: Callable[..., Any]) -> None:
     with beside("redis", "threading") as system:
         system.play("summed")
@@ -155,7 +154,6 @@ def test_our_own_traffic_to_the_store_makes_no_spans(beside: Callable[..., Any])
         assert [span.name for span in others if span.name in ("HSET", "HSET EXPIRE", "HVALS")] == []
 
 
-@pytest.mark.xfail(strict=True, reason="django-celery-results' backend is taken for Celery's own of the same name")
 def test_djangos_results_lose_no_link_and_keep_nothing_of_ours(beside: Callable[..., Any], tmp_path: Path) -> None:
     with beside("results", backend="django-db", otel_links={"fan_in": True}) as system:
         assert system.play("summed") == 6
