@@ -9,8 +9,8 @@ instrumentation before and after each, and each counts in units of these two; th
   is Celery's own tracer on the messages that were published: the time of the main thread, without a meter provider.
 - Encoding is `encode_spans` and `SerializeToString` of what a BatchSpanProcessor would have by then, a round's spans,
   the publisher's and the worker's apart.
-- Metrics are what the path takes more with a meter provider, what other threads take until they are done, and what a
-  collection takes more than the next one.
+- Metrics are what the path takes more with a meter provider than in the round beside it, what other threads take until
+  they are done, and what a collection takes more than the next one.
 - Unsampled is below a parent that is not sampled, which the sampler keeps so.
 """
 
@@ -22,6 +22,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from results import Result, Table, middle, show, show_results, write
@@ -46,21 +47,28 @@ class Measuring:
         """Microseconds of a task without instrumentation."""
 
     def path(self, chosen: list[Variant]) -> None:
-        """One round of each in random order."""
+        """One round of each in random order, those with and without metrics side by side."""
+        unmetered = [one for one in chosen if not one.metrics]
         before = self._base()
-        for variant in random.sample(chosen, len(chosen)):
-            found = self._bench.one_round(variant, self._tasks)
+        for plain in random.sample(unmetered, len(unmetered)):
+            beside = [one for one in (plain, plain.with_metrics()) if one in chosen]
+            rounds = {one: self._bench.one_round(one, self._tasks) for one in random.sample(beside, len(beside))}
             after = self._base()
+            unit = (before + after) / 2
             for part in MEASURED:
-                self.samples[variant, part].append(getattr(found, part) / (before + after) * 2)
+                self.samples[plain, part].append(getattr(rounds[plain], part) / unit)
+            if (metered := plain.with_metrics()) in rounds:
+                self.samples[plain, "on path"].append((rounds[metered].path - rounds[plain].path) / unit)
             before = after
 
     def metrics(self, chosen: list[Variant]) -> None:
         """What each records off the path, which takes some seconds, most of them waiting."""
+        idle = self._bench.idle_share()
         for variant in chosen:
             before = self._base()
-            found = self._bench.recorded_elsewhere(variant, RECORDED_TASKS)
-            self.samples[variant, "elsewhere"].append(found / (before + self._base()) * 2)
+            found = self._bench.recorded_elsewhere(variant, RECORDED_TASKS, idle)
+            plain = replace(variant, metrics=False)
+            self.samples[plain, "elsewhere"].append(found / (before + self._base()) * 2)
 
     def _base(self) -> float:
         found = self._bench.one_round(BASE, self._tasks)
@@ -89,13 +97,12 @@ def measured(chosen: list[Variant], rounds: int, tasks: int, passes: int) -> Mea
 def cost(samples: Samples, variant: Variant, start: int = 0, step: int = 1) -> dict[str, float]:
     """Each part above no instrumentation, in units of its path, from all or some of the rounds."""
 
-    def above(one: Variant, part: str) -> float:
-        return middle(samples[one, part][start::step]) - middle(samples[BASE, part])
+    def found(part: str) -> float:
+        return middle(samples[variant, part][start::step])
 
-    parts = {part: above(variant, part) for part in MEASURED}
-    metered = variant.with_metrics()
-    if (metered, "path") in samples:
-        parts["metrics"] = above(metered, "path") - parts["path"] + middle(samples[metered, "elsewhere"])
+    parts = {part: found(part) - middle(samples[BASE, part]) for part in MEASURED}
+    if (variant, "elsewhere") in samples:
+        parts["metrics"] = found("on path") + middle(samples[variant, "elsewhere"])
         parts["bill"] = parts["path"] + parts["encoding"] + parts["metrics"]
     return parts
 
@@ -104,11 +111,12 @@ def tables(chosen: list[Variant], measuring: Measuring) -> tuple[Table, Table]:
     """Microseconds, which differ between machines and moments; and what each part is of contrib's whole bill."""
     contrib = cost(measuring.samples, Variant("contrib"))["bill"]
     made = []
-    for head, unit, form in (("us per task", min(measuring.unit), ".1f"), ("of contrib's bill", 1 / contrib, ".2f")):
+    for head, unit, digits in (("us per task", min(measuring.unit), 1), ("of contrib's bill", 1 / contrib, 2)):
         rows = [[head, *PARTS]]
         for variant in (one for one in chosen if not one.metrics):
             found = cost(measuring.samples, variant)
-            rows.append([str(variant), *(format(unit * found[part], form) if part in found else "" for part in PARTS)])
+            cells = {part: f"{round(unit * value, digits) + 0.0:.{digits}f}" for part, value in found.items()}
+            rows.append([str(variant), *(cells.get(part, "") for part in PARTS)])
         made.append(rows)
     return made[0], made[1]
 
@@ -151,14 +159,14 @@ def main() -> int:
     names = {str(variant): variant for variant in variants()}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="only what has a goal, in half a minute")
-    parser.add_argument("--rounds", type=int, help="of each variant: 120, or 30 with --quick")
+    parser.add_argument("--rounds", type=int, help="of each variant: 120, or 40 with --quick")
     parser.add_argument("--tasks", type=int, default=50, help="per round")
     parser.add_argument("--json", type=Path, help="a file for the results")
     parser.add_argument("--profile", metavar="VARIANT", choices=names, help=f"instead: {', '.join(names)}")
     parser.add_argument("--sort", default="tottime", help="the order of the profile")
     options = parser.parse_args()
     logging.disable(logging.INFO)
-    rounds = options.rounds or (30 if options.quick else 120)
+    rounds = options.rounds or (40 if options.quick else 120)
     if options.profile:
         profiled(names[options.profile], rounds, options.tasks, options.sort)
         return 0

@@ -37,7 +37,9 @@ INTRODUCTION = """\
 <!-- Written by `python benchmarks/run.py`. Do not edit: change that, and run it. -->
 
 What tracing costs is said here beside what it costs with `opentelemetry-instrumentation-celery` (*contrib*), because
-ratios from one run hold on other machines, and microseconds do not. {versions}.
+ratios from one run hold on other machines, and microseconds do not.
+
+{versions}.
 
 *noise* is half of the difference between the even and the odd rounds of the run. A *goal* is the most that a number
 should be; one that is missed says so. CI measures again, and fails where a ratio has grown by more than a fifth over

@@ -26,6 +26,8 @@ BATCH = 512
 WARM_UP = 10
 """Tasks of each round that are not measured: what is worked out once per task and queue is no cost of a message."""
 WORKER = "worker@bench"
+REST = 1.2
+"""Seconds; a recording thread begins within one. What it has not done after that, a collection does."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,24 @@ class Bench:
         with self._connected(variant) as providers:
             return self._steps(providers, tasks, profile)
 
-    def recorded_elsewhere(self, variant: Variant, tasks: int) -> float:
-        """Microseconds per task that metrics take in other threads, and in a collection."""
+    def recorded_elsewhere(self, variant: Variant, tasks: int, idle: float) -> float:
+        """Microseconds per task that metrics take in other threads, and in a collection.
+
+        `idle` is what other threads take in any case: `idle_share()`.
+        """
         with self._connected(variant) as providers:
-            before = process_time() - thread_time()
+            started, before = time.monotonic(), _other_threads()
             self._steps(providers, tasks, None)
-            elsewhere = 1e6 * (_when_other_threads_rest() - before)
+            time.sleep(REST)
+            elsewhere = _other_threads() - before - idle * (time.monotonic() - started)
             first, second = (_timed(providers.reader.get_metrics_data, [()], None) for _ in range(2))
-            return (elsewhere + first - second) / tasks
+            return (1e6 * elsewhere + first - second) / tasks
+
+    def idle_share(self) -> float:
+        """The share of their time that other threads take where nobody measures anything."""
+        started, before = time.monotonic(), _other_threads()
+        time.sleep(2 * REST)
+        return (_other_threads() - before) / (time.monotonic() - started)
 
     @contextmanager
     def _connected(self, variant: Variant) -> Iterator[Providers]:
@@ -195,12 +207,6 @@ def _timed(step: Callable[..., object], of: list[tuple], profile: cProfile.Profi
     return 1e6 * taken / len(of)
 
 
-def _when_other_threads_rest(quiet: float = 1.15, most: float = 10.0) -> float:
-    """Their processor time in seconds, as soon as they have done nothing for more than the second that ours rest."""
-    deadline, since, seen = time.monotonic() + most, time.monotonic(), process_time() - thread_time()
-    while time.monotonic() - since < quiet and time.monotonic() < deadline:
-        time.sleep(0.02)
-        now = process_time() - thread_time()
-        if now - seen > 2e-4:
-            since, seen = time.monotonic(), now
-    return seen
+def _other_threads() -> float:
+    """Seconds of processor time."""
+    return process_time() - thread_time()

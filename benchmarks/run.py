@@ -58,10 +58,10 @@ adds. What it adds to the main process is in microseconds of the machine that me
         Section(
             "What links cost",
             """\
-A header task of a chord and the publishing of its body, by result backend, with fan-in in units of the same without
-it; a linked publish that reserves the identity of its run, in units of one that does not.""",
+Processor time of a header task of a chord and of what publishes its body, by result backend, with fan-in in units of
+the same without it; a linked publish that reserves the identity of its run, in units of one that does not.""",
         ),
-        quick=["--rounds", "6"],
+        quick=["--rounds", "9"],
     ),
     Benchmark(
         "memory",

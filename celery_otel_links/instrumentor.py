@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,11 @@ from opentelemetry.instrumentation.utils import unwrap
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links._config.options import Config, ConfigError
-from celery_otel_links._config.sources import config_of, read_config
-from celery_otel_links._contrib import Predecessor
+from celery_otel_links._config import notices
+from celery_otel_links._config.early import EarlyLook
+from celery_otel_links._config.options import Config, Options
+from celery_otel_links._config.sources import ARGUMENTS, Configuration
+from celery_otel_links._contrib import Contrib
 from celery_otel_links._errors import guarded
 from celery_otel_links._tracing.beat import tick
 from celery_otel_links._tracing.handover import OnCommit
@@ -25,6 +27,7 @@ from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner, report
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker import startup as _start
+from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
 from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
@@ -53,18 +56,15 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         return ("celery >= 5.2",)
 
     def _instrument(self, **options: Any) -> None:
-        unknown = options.keys() - {"app", "config", "tracer_provider", "meter_provider"}
-        if unknown:
-            allowed = "app, config, tracer_provider, meter_provider"
-            raise ConfigError(f"instrument(): {', '.join(sorted(unknown))!r} is not an option; allowed: {allowed}.")
-        given = options.get("config")
-        self.telemetry = Telemetry(
-            app=options.get("app"),
-            config=Config.from_mapping(given) if isinstance(given, Mapping) else given,
-            read=config_of,
-            tracer_provider=options.get("tracer_provider"),
-            meter_provider=options.get("meter_provider"),
-        )
+        arguments = {name: options.pop(name, None) for name in ARGUMENTS}
+        app, given = arguments.pop("app"), arguments.pop("config")
+        configuration = Configuration(app=app, given=given, options=options)
+        # Without an app nobody wrote this call: opentelemetry-instrument would give up what comes after us.
+        found = configuration.report(None) if app is None and given is None else configuration.checked(app)
+        if not found.config.enabled:
+            return
+        self.configuration = configuration
+        self.telemetry = Telemetry(configuration=configuration, **arguments)
         self._board = AttemptBoard()
         self._child = Child(self._board)
         receipts, reported = Receipts(), partial(report, self.telemetry)
@@ -74,23 +74,40 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._periodic_flush = PeriodicFlush(self.telemetry)
         self._child_flush = ChildFlush(self.telemetry)
         self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
-        self._publisher = Publisher(self.telemetry)
+        self._publisher = Publisher(self.telemetry, self._enabled)
         self._runner = Runner(self.telemetry, begin=self._child.begin, claim=self._child.claim, ended=self._task_ended)
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
         self._on_commit = OnCommit()
+        self._announcements = Announcements(self.telemetry)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
-        self._predecessor = Predecessor()
-        self._predecessor.switch_off()
+        self._contrib = Contrib(self.telemetry.link_by_default)
+        self._contrib.switch_off()
+        self.early_look = EarlyLook(configuration, self._disable)
+        self.early_look.begin()
 
     def _uninstrument(self, **_: Any) -> None:
+        if self.telemetry is None:  # it was not enabled
+            return
         for signal, receiver in self._wiring():
             signal.disconnect(receiver)
         unwrap(celery.Celery, "send_task")
         self._on_commit.release()
         self._exit_flush.remove()
-        self._predecessor.release()
+        self._contrib.release()
+        self.early_look.end()
         self.telemetry = None
+        notices.forget()
+
+    def _disable(self) -> None:
+        if self.telemetry is not None:
+            self.uninstrument()
+
+    def _enabled(self, app: Celery) -> bool:
+        """Whether anything is to be done, which may turn out when the settings of ``app`` are first needed."""
+        if not self.configuration.of(app).enabled:
+            self._disable()  # unless loading the settings has done it
+        return self.telemetry is not None
 
     def _wiring(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
         return (
@@ -110,12 +127,22 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.worker_process_shutdown, self.worker_process_shutdown),
             (signals.beat_init, self.beat_init),
             (signals.beat_embedded_init, self.beat_embedded_init),
+            *self._announcements.wiring(),
+            (signals.task_postrun, self.first_end),
         )
 
     @guarded
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
-        if self.telemetry is not None:
-            _start.install(instance, self.telemetry, self._board)
+        telemetry = self.telemetry
+        if self._enabled(instance.app) and telemetry is not None:
+            _start.install(instance, telemetry, self._board, self.configuration.checked)
+
+    @guarded
+    def first_end(self, **_: Any) -> None:
+        """An eager task may be the first that needs the configuration; it has to end before everything is undone."""
+        signals.task_postrun.disconnect(self.first_end)
+        if self.telemetry is not None and self.telemetry.resolved is not None and not self.telemetry.resolved.enabled:
+            self._disable()
 
     @guarded
     def task_received(self, *, request: Any, **_: Any) -> None:
@@ -171,6 +198,8 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     def beat_init(self, *, sender: Any, **_: Any) -> None:
         self._exit_flush.install()
         during(sender.scheduler, "apply_async", tick)
+        if self.telemetry is not None:
+            self.telemetry.metrics.in_beat()
 
     @guarded
     def beat_embedded_init(self, **_: Any) -> None:
@@ -180,27 +209,30 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
 def setup(
     app: Celery,
     *,
-    config: Config | Mapping[str, Any] | None = None,
+    config: Config | Options | None = None,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Celery:
     """Trace ``app``; in producers and workers alike, next to where the app is made. Returns the app.
 
-    The configuration is ``config``, or else ``app.conf.otel_links``, read when it is first needed. It holds for the
-    whole process, since Celery's publish signals do not say which app they come from.
+    The configuration is ``config``, or else ``app.conf.otel_links``. It is looked at here if the app is configured by
+    now, and else as soon as it is. It holds for the whole process, since Celery's publish signals do not say which app
+    they come from.
 
     Raises:
         ConfigError: something in the configuration is wrong, or it is another one than the process has already.
     """
-    given = Config.from_mapping(config) if isinstance(config, Mapping) else config
-    if given is None and getattr(app, "configured", False):
-        given = read_config(app)
     instrumentor = CeleryLinksInstrumentor()
+    if not Configuration(app=app, given=config).checked(app).config.enabled:
+        if instrumentor.telemetry is not None:
+            instrumentor.uninstrument()
+        return app
     telemetry = instrumentor.telemetry
     if telemetry is None:
-        instrumentor.instrument(
-            app=app, config=config and given, tracer_provider=tracer_provider, meter_provider=meter_provider
-        )
+        if instrumentor.is_instrumented_by_opentelemetry:  # and was not enabled then
+            instrumentor.uninstrument()
+        instrumentor.instrument(app=app, config=config, tracer_provider=tracer_provider, meter_provider=meter_provider)
     else:
-        telemetry.join(app, given)
+        instrumentor.configuration.join(app, config)
+        instrumentor.early_look.at(app)
     return app

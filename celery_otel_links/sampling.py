@@ -1,12 +1,14 @@
 """Sampling whole stories: a trace that starts with a link is sampled exactly if what it links to was.
 
 The only file that imports the SDK. For the environment: ``OTEL_TRACES_SAMPLER=linked_always_on``, or
-``linked_traceidratio`` with the ratio in ``OTEL_TRACES_SAMPLER_ARG``.
+``linked_traceidratio`` with the ratio in ``OTEL_TRACES_SAMPLER_ARG``. In a declarative configuration file they have the
+same names, and ``ratio`` stands below the second.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +24,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, SpanKind, get_current_span
 from opentelemetry.trace.span import TraceState
 
+from celery_otel_links._config.modes import wrong
 from celery_otel_links._emit.names import LINK_KIND, REASON
 
 Follow = Callable[[Mapping[str, Any]], bool]
@@ -86,9 +89,32 @@ def linked_always_on(_argument: str | None = None) -> Sampler:
 
 def linked_traceidratio(argument: str | None = None) -> Sampler:
     """``OTEL_TRACES_SAMPLER=linked_traceidratio``: the share of all stories in ``OTEL_TRACES_SAMPLER_ARG``, 0 to 1."""
+    return _of_ratio(argument, "OTEL_TRACES_SAMPLER_ARG")
+
+
+def linked_traceidratio_of_file(**options: Any) -> Sampler:
+    """``linked_traceidratio: {ratio: 0.1}`` in a configuration file; without ``ratio``, all stories."""
+    told = options or _options_in_file(sys._getframe(1).f_locals.get("config"))
+    for key in told.keys() - {"ratio"}:
+        logger.warning("%s", wrong("linked_traceidratio", key, "an option", ["ratio"]))
+    return _of_ratio(told.get("ratio", 1), "linked_traceidratio: ratio")
+
+
+def _of_ratio(ratio: Any, where: str) -> Sampler:
     try:
-        return LinkedSampler(TraceIdRatioBased(float(argument or "")))
-    except ValueError:
+        return LinkedSampler(TraceIdRatioBased(float(ratio)))
+    except (TypeError, ValueError):
         # As the SDK does for its own: telemetry that is set up wrong does not stop the application.
-        logger.warning("OTEL_TRACES_SAMPLER_ARG: %r is not a ratio from 0 to 1; all stories are sampled", argument)
+        logger.warning("%s: %r is not a ratio from 0 to 1; all stories are sampled", where, ratio)
         return LinkedSampler(ALWAYS_ON)
+
+
+def _options_in_file(caller: Any) -> Mapping[str, Any]:
+    """What stands below the sampler's name in the file, where it is not passed.
+
+    opentelemetry-configuration 0.66 calls the factory of a sampler without the options that the file has for it. They
+    are in the model of the file that the calling function was given as ``config``, and nowhere else within reach.
+    """
+    properties = getattr(caller, "additional_properties", None)
+    options = properties.get("linked_traceidratio") if isinstance(properties, Mapping) else None
+    return options if isinstance(options, Mapping) else {}

@@ -15,10 +15,12 @@ if __name__ == "__main__":
 def main() -> int:
     """Parse the command line, run the demo; the exit code is 0, 1 for what is wrong, 128 + n for signal n."""
     parser = argparse.ArgumentParser(prog="python -m example_project", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--serve", action="store_true", help="a page with everything on it, live, until Ctrl-C")
+    parser.add_argument("--port", type=int, default=0, help="of that page; any free one by default")
+    parser.add_argument("--html", metavar="FILE", help="write that page into a file")
+    parser.add_argument("--json", metavar="FILE", help="write every span and every exported queue latency too")
     parser.add_argument("--broker", metavar="URL", help="your own Redis or RabbitMQ, instead of a Valkey of our own")
     parser.add_argument("--otlp", metavar="URL", help="your own collector, as well: OTLP/HTTP, http://localhost:4318")
-    parser.add_argument("--html", metavar="FILE", help="write the traces as a picture too, with arrows for the links")
-    parser.add_argument("--json", metavar="FILE", help="write every span and every exported queue latency too")
     options = parser.parse_args()
     for number in show.SIGNALS:
         signal.signal(number, _interrupt)

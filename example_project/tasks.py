@@ -1,5 +1,7 @@
 """What the shop does in the background. How each task's trace relates to its publisher's is said beside the task."""
 
+import os
+import signal
 import time
 
 from celery import group
@@ -9,11 +11,16 @@ from example_project.app import app
 RECEIPTS = ("customer", "accounting", "warehouse")
 TILLS = (1, 2, 3)
 PRODUCTS = range(8)
+REPORTS = range(8)
 SHIPPER_FAILURES = 2
 
 
 class ShipperDown(Exception):
     """The parcel service did not take the parcel; it usually does a moment later."""
+
+
+class CardExpired(Exception):
+    """The money can't go back to the card that it came from."""
 
 
 @app.task(name="shop.charge")
@@ -70,3 +77,34 @@ def close_books(sums: list[int]) -> int:
     """Add the tills up: the body of that chord, which links to every header task."""
     time.sleep(0.03)
     return sum(sums)
+
+
+@app.task(name="shop.refund")
+def refund(order: int) -> None:
+    """Give the money back. It fails."""
+    time.sleep(0.03)
+    raise CardExpired(f"order {order}")
+
+
+@app.task(name="shop.read_photo")
+def read_photo(order: int) -> None:
+    """Look at the photo of what came back, which is so large that the kernel kills the process for its memory."""
+    time.sleep(0.6)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="shop.offer_voucher")
+def offer_voucher(order: int) -> None:
+    """Offer something else. Published to run later than it expires: it never runs, and has a span all the same."""
+
+
+@app.task(name="shop.letter")
+def letter(reader: int) -> None:
+    """Send one newsletter."""
+    time.sleep(0.01)
+
+
+@app.task(name="shop.report")
+def report(number: int) -> None:
+    """Write a report, slowly: those that the worker has taken already wait in its buffer."""
+    time.sleep(0.5)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from celery import chord
+from celery import chord, group
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
@@ -44,3 +44,48 @@ def close_day() -> dict[str, int]:
     """Count all tills, then close the books: a chord."""
     chord(tasks.count_till.s(till) for till in tasks.TILLS)(tasks.close_books.s())
     return {"tills": len(tasks.TILLS)}
+
+
+@web.post("/returns")
+def returns(order: int) -> dict[str, int]:
+    """Take something back: one task fails, one is killed, and one expires before it is due."""
+    tasks.refund.delay(order)
+    tasks.read_photo.delay(order)
+    tasks.offer_voucher.apply_async((order,), countdown=0.6, expires=0.3)
+    return {"order": order}
+
+
+@web.post("/newsletter")
+def newsletter(readers: int) -> dict[str, int]:
+    """Write to every reader: a group, as large as you like."""
+    group(tasks.letter.s(reader) for reader in range(readers)).delay()
+    return {"readers": readers}
+
+
+@web.post("/review")
+def review(order: int) -> dict[str, int]:
+    """Ask for a review, later."""
+    tasks.remind.apply_async((order,), countdown=REVIEW_AFTER)
+    return {"order": order}
+
+
+@web.post("/refund")
+def refund(order: int) -> dict[str, int]:
+    """Give the money back, which fails."""
+    tasks.refund.delay(order)
+    return {"order": order}
+
+
+@web.post("/photo")
+def photo(order: int) -> dict[str, int]:
+    """Have a photo read by a process that is killed over it."""
+    tasks.read_photo.delay(order)
+    return {"order": order}
+
+
+@web.post("/reports")
+def reports() -> dict[str, int]:
+    """Have reports written, faster than the worker can."""
+    for number in tasks.REPORTS:
+        tasks.report.delay(number)
+    return {"reports": len(tasks.REPORTS)}

@@ -1,4 +1,4 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests, and the options of their command."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import servers
+from tests.harness import selection, servers
+from tests.harness.progress import Progress
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    selection.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "stages(*names): the stages (tests/acceptance/stages.py) that the scenario plays on"
-    )
-    config.addinivalue_line("markers", "worker(**settings): play on a worker of its own, with these settings")
+    config.pluginmanager.register(selection.Selection(config))
+    config.pluginmanager.register(Progress(config))
 
 
 @pytest.fixture(scope="session")

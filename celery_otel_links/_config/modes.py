@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from celery.exceptions import ImproperlyConfigured
 
 from celery_otel_links._rules.facts import MODES, Mode
 
+__all__ = ["MODES", "TASK_ATTRIBUTE", "ConfigError", "Mode", "Patterns", "meant", "mode_of", "wrong"]
+TASK_ATTRIBUTE = "otel_propagation"
+"""What a task, a call or a signature says its mode by."""
+
 
 class ConfigError(ImproperlyConfigured):  # type: ignore[misc, unused-ignore]
-    """Something that a developer configured is wrong: says where, what, and what is allowed."""
+    """Something that a developer configured is wrong: says where, what, what is allowed and what was probably meant."""
 
     __module__ = "celery_otel_links"  # where users find it, and what a traceback calls it
 
 
 class Patterns:
-    """Ordered ``pattern: mode`` rules over names; the first shell-style pattern that matches speaks.
-
-    Matching is done once per name and remembered, since the names of tasks and queues are few.
-    """
+    """Ordered ``pattern: mode`` rules over names; the first shell-style pattern that matches counts."""
 
     def __init__(self, rules: Mapping[str, Mode] | None = None) -> None:
         self.rules: dict[str, Mode] = dict(rules or {})
-        compiled = [(re.compile(fnmatch.translate(pattern)), mode) for pattern, mode in self.rules.items()]
+        self._compiled = [(re.compile(fnmatch.translate(pattern)), mode) for pattern, mode in self.rules.items()]
 
-        @functools.lru_cache(maxsize=1024)
-        def first(name: str) -> Mode | None:
-            return next((mode for pattern, mode in compiled if pattern.match(name)), None)
+    def first(self, name: str) -> Mode | None:
+        """The mode of the first pattern that matches the whole ``name``; None where none does.
 
-        self.first: Callable[[str], Mode | None] = first if compiled else _silent
+        Nothing is remembered, since names come from messages and may be of any length and number.
+        """
+        for pattern, mode in self._compiled:
+            if pattern.match(name):
+                return mode
+        return None
 
     def __eq__(self, other: object) -> bool:
         # The order of the rules decides, so it is part of what they are.
@@ -43,10 +47,6 @@ class Patterns:
 
     def __repr__(self) -> str:
         return repr(self.rules)
-
-
-def _silent(_name: str) -> Mode | None:
-    return None
 
 
 def mode_of(value: object, where: str) -> Mode:
@@ -61,8 +61,13 @@ def mode_of(value: object, where: str) -> Mode:
 
 
 def wrong(where: str, value: object, wanted: str, allowed: Iterable[str]) -> ConfigError:
-    """The error that says where ``value`` stands, that it is no such thing, and what is allowed."""
+    """The error that says where ``value`` stands, that it is no such thing, what is allowed and what was meant."""
     allowed = list(allowed)
-    near = difflib.get_close_matches(str(value), allowed, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return ConfigError(f"{where}: {value!r} is not {wanted}; allowed: {', '.join(allowed)}.{hint}")
+    return ConfigError(f"{where}: {value!r} is not {wanted}; allowed: {', '.join(allowed)}.{meant(value, allowed)}")
+
+
+def meant(value: object, allowed: Iterable[str], similar: float = 0.6) -> str:
+    """`` Did you mean 'link'?``: the allowed word that is nearest to ``value``, or nothing where none is near."""
+    words = {word.lower(): word for word in allowed}
+    near = difflib.get_close_matches(str(value).lower(), words, n=1, cutoff=similar)
+    return f" Did you mean {words[near[0]]!r}?" if near else ""

@@ -1,19 +1,82 @@
-"""The configuration: a mapping and the environment in, one frozen ``Config`` or a ``ConfigError`` out."""
+"""Every option, declared once: its default, how it is read from a value and from text, and what it means."""
 
+# ruff: noqa: RUF009  (_option makes a field)
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypedDict
 
-from celery_otel_links._config.modes import ConfigError, Patterns, mode_of, wrong
-from celery_otel_links._rules.facts import MODES, Mode
+from celery_otel_links._config import values
+from celery_otel_links._config.modes import MODES, ConfigError, Mode, Patterns, mode_of, wrong
+from celery_otel_links._config.values import Hook, Kind
 
-ENVIRONMENT_PREFIX = "CELERY_OTEL_LINKS_"
-__all__ = ["MODES", "Config", "ConfigError", "Mode", "Patterns", "mode_of"]
-Hook: TypeAlias = Callable[[Any, Any], None]
+KEY = "otel_links"
+ENVIRONMENT_PREFIX = f"CELERY_{KEY.upper()}_"
+HISTOGRAMS = (  # what ``histograms`` may name
+    "celery.task.latency.queue",
+    "celery.task.duration",
+    "celery.task.latency.broker",
+    "celery.task.latency.prefetch",
+    "messaging.process.duration",
+    "messaging.client.operation.duration",
+    "flower.task.runtime.seconds",
+)
+__all__ = ["MODES", "OPTIONS", "Config", "ConfigError", "Hook", "Mode", "Option", "Options", "Patterns", "mode_of"]
+
+
+def _rules(value: object, where: str) -> Patterns:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{where}: {value!r} is not a mapping of patterns to modes, like {{"reports.*": "link"}}')
+    return Patterns({pattern: _rule(pattern, mode, where) for pattern, mode in value.items()})
+
+
+def _rule(pattern: object, mode: object, where: str) -> Mode:
+    if not isinstance(pattern, str) or not pattern:
+        raise ConfigError(f"{where}: {pattern!r} is not a pattern; allowed: text with *, ? and [...]")
+    return mode_of(mode, f"{where}[{pattern!r}]")
+
+
+def _excluded(value: object, where: str) -> Patterns:
+    return Patterns(dict.fromkeys(values.names(value, where), "none"))
+
+
+def _histograms(value: object, where: str) -> tuple[str, ...]:
+    for name in values.names(value, where):
+        if name not in HISTOGRAMS:
+            raise wrong(where, name, "a histogram", HISTOGRAMS)
+    return values.names(value, where)
+
+
+MODE = Kind(mode_of, values.text)
+RULES = Kind(_rules, values.comma_separated_rules)
+EXCLUDED = Kind(_excluded, values.comma_separated)
+NAMES_OF_HISTOGRAMS = Kind(_histograms, values.comma_separated)
+
+
+class Option(NamedTuple):
+    """What there is to know about one option."""
+
+    name: str
+    default: Any
+    """As one writes it."""
+    kind: Kind
+    meaning: str
+    text: str | None
+    """An example for the environment; None: it can't be set there."""
+
+    @property
+    def variable(self) -> str:
+        """Its variable of the environment."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+
+def _option(default: Any, kind: Kind, meaning: str, text: str | None = None) -> Any:
+    """A field of ``Config`` that carries its :class:`Option`."""
+    about = {"default": default, "kind": kind, "meaning": meaning, "text": text}
+    return field(default_factory=lambda: kind.read(default, "the default"), metadata=about)
 
 
 @dataclass(frozen=True)
@@ -24,43 +87,75 @@ class Config:
     the environment. Make one from a mapping with :meth:`from_mapping`, which validates.
     """
 
-    default: Mode = "child"
-    """The mode where no rule speaks."""
-    tasks: Patterns = field(default_factory=Patterns)
-    """Shell-style patterns over task names, in order: ``{"reports.*": "link"}``."""
-    queues: Patterns = field(default_factory=Patterns)
-    """Shell-style patterns over queue names, in order."""
-    fan_out: Mode = "link"
-    """The mode of the members of a group, the headers of a chord and the parts of chunks."""
-    fan_out_threshold: int | None = 20
-    """Messages published from one active span before those beyond it are linked; ``None``: never."""
-    delay_threshold: float | None = 60.0
-    """Seconds that an eta or countdown may lie ahead before the run is linked; ``None``: any."""
-    baggage: bool | frozenset[str] = True
-    """Whether baggage travels, or the names of the entries that do."""
-    fan_in: bool | None = None
-    """Whether a chord's body links to all its headers; ``None``: where the result backend makes it cheap."""
-    trust: Patterns = field(default_factory=Patterns)
-    """The most that a context which arrives on a queue may do, by queue pattern."""
-    flush_timeout: float = 5.0
-    """Seconds that a process which ends may spend on exporting what it still holds."""
-    flush_interval: float | None = None
-    """Seconds after which a worker process exports what it holds, between tasks; ``None``: the SDK's own schedule."""
-    exclude: Patterns = field(default_factory=lambda: Patterns({"celery.chord_unlock": "none"}))
-    """Patterns over the names of tasks that get no spans; the context passes through them."""
-    contrib_names: bool = False
-    """Whether all that contrib emits is there as well."""
-    histograms: frozenset[str] = frozenset({"celery.task.latency.queue", "celery.task.duration"})
-    """The names of the histograms that are recorded."""
-    publish_hook: Hook | None = None
-    """Called as ``publish_hook(span, message)`` when a recording PRODUCER span has started."""
-    run_hook: Hook | None = None
-    """Called as ``run_hook(span, request)`` when a recording CONSUMER span has started."""
+    enabled: bool = _option(True, values.FLAG, "`False`: `setup()` and the entry point do nothing at all", "false")
+    default: Mode = _option("child", MODE, "the mode where no rule speaks", "link")
+    tasks: Patterns = _option(
+        {}, RULES, "shell-style patterns over task names, the first match in order", "reports.*=link,mail.*=child"
+    )
+    queues: Patterns = _option({}, RULES, "patterns over queue names", "bulk*=link")
+    fan_out: Mode = _option(
+        "link", MODE, "members of groups, headers of chords, `chunks`, first steps of chains in a group", "child"
+    )
+    fan_out_threshold: int | None = _option(
+        20,
+        values.OPTIONAL_COUNT,
+        "messages published from one span before those after them are linked; `None`: any",
+        "none",
+    )
+    delay_threshold: float | None = _option(
+        60, values.OPTIONAL_SECONDS, "seconds that an eta may lie ahead before the run is linked; `None`: any", "300"
+    )
+    baggage: bool | frozenset[str] = _option(
+        True, values.NAMES_OR_FLAG, "whether baggage travels; a list: the entries that do", "tenant,user"
+    )
+    fan_in: bool | None = _option(
+        None,
+        values.OPTIONAL_FLAG,
+        "whether a chord's body links to all its headers; `None`: with Redis, cache and filesystem results, where a "
+        "header costs one fast round trip; `True`: with every result backend",
+        "true",
+    )
+    trust: Patterns = _option(
+        {}, RULES, "by queue pattern, the most that an incoming context may do: [trust](trust.md)", "public*=link"
+    )
+    exclude: Patterns = _option(
+        ["celery.chord_unlock"],
+        EXCLUDED,
+        "patterns of tasks without spans; the context passes through them",
+        "health.*",
+    )
+    flush_timeout: float = _option(
+        5,
+        values.SECONDS,
+        "seconds that a process which ends may spend on exporting what it still holds: [lifecycle](lifecycle.md)",
+        "2.5",
+    )
+    flush_interval: float | None = _option(
+        None,
+        values.OPTIONAL_SECONDS,
+        "seconds after which a worker process exports what it holds, between tasks; `None`: the SDK's own schedule",
+        "1",
+    )
+    contrib_names: bool = _option(
+        False, values.FLAG, "all that `opentelemetry-instrumentation-celery` emits is there too, with its names", "true"
+    )
+    histograms: tuple[str, ...] = _option(
+        list(HISTOGRAMS[:2]), NAMES_OF_HISTOGRAMS, "the histograms that are recorded, by name", "celery.task.duration"
+    )
+    started_after: float | None = _option(
+        None, values.OPTIONAL_SECONDS, "seconds after which a task that still runs says so; `None`: never", "30"
+    )
+    publish_hook: Hook | None = _option(
+        None, values.HOOK, "called as `publish_hook(span, message)` when a recording PRODUCER span has started"
+    )
+    run_hook: Hook | None = _option(
+        None, values.HOOK, "called as `run_hook(span, request)` when a recording CONSUMER span has started"
+    )
 
     @classmethod
     def from_mapping(
         cls,
-        mapping: Mapping[str, Any] | None = None,
+        mapping: Options | None = None,
         *,
         environ: Mapping[str, str] = os.environ,
         where: str = "otel_links",
@@ -70,149 +165,86 @@ class Config:
         Raises:
             ConfigError: a key, a type, a mode or a pattern is wrong.
         """
-        if not isinstance(mapping, Mapping) and mapping is not None:
-            raise ConfigError(f"{where}: {mapping!r} is not a mapping of options")
-        values: dict[str, Any] = {}
-        for key, value in (mapping or {}).items():
-            if key not in _READERS:
-                raise wrong(where, key, "an option", _READERS)
-            values[key] = _READERS[key](value, f"{where}[{key!r}]")
-        for name, text in environ.items():
-            if not name.startswith(ENVIRONMENT_PREFIX):
-                continue
-            key = name[len(ENVIRONMENT_PREFIX) :].lower()
-            if key not in _FROM_TEXT:
-                raise wrong(name, key, "an option", _FROM_TEXT)
-            values[key] = _READERS[key](_FROM_TEXT[key](text, name), name)
-        return cls(**values)
+        said = said_in({} if mapping is None else mapping, where)
+        outranking = said_in_environment(environ)
+        if said.wrong or outranking.wrong:
+            raise ConfigError("\n".join(said.wrong + outranking.wrong))
+        return cls(**{**said.values, **outranking.values})
 
 
-def _patterns(value: object, where: str) -> Patterns:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f'{where}: {value!r} is not a mapping of patterns to modes, like {{"reports.*": "link"}}')
-    for pattern in value:
-        if not isinstance(pattern, str) or not pattern:
-            raise ConfigError(f"{where}: {pattern!r} is not a pattern; allowed: text with *, ? and [...]")
-    return Patterns({pattern: mode_of(mode, f"{where}[{pattern!r}]") for pattern, mode in value.items()})
+OPTIONS: dict[str, Option] = {one.name: Option(name=one.name, **one.metadata) for one in fields(Config)}
 
 
-def _names(value: object, where: str) -> list[str]:
-    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(name, str) and name for name in value):
-        return list(value)
-    raise ConfigError(f"{where}: {value!r} is not a list of names")
+class Options(TypedDict, total=False):
+    """The same as a mapping, so that a type checker sees a misspelt key."""
+
+    enabled: bool
+    default: Mode
+    tasks: Mapping[str, Mode]
+    queues: Mapping[str, Mode]
+    fan_out: Mode
+    fan_out_threshold: int | None
+    delay_threshold: float | None
+    baggage: bool | list[str] | tuple[str, ...] | set[str] | frozenset[str]
+    fan_in: bool | None
+    trust: Mapping[str, Mode]
+    exclude: list[str] | tuple[str, ...] | set[str] | frozenset[str]
+    flush_timeout: float
+    flush_interval: float | None
+    contrib_names: bool
+    histograms: list[str] | tuple[str, ...]
+    started_after: float | None
+    publish_hook: Hook | None
+    run_hook: Hook | None
 
 
-def _excluded(value: object, where: str) -> Patterns:
-    return Patterns(dict.fromkeys(_names(value, where), "none"))
+class Said(NamedTuple):
+    """What one source says: the options that are right, and a sentence for each thing that is wrong."""
+
+    values: dict[str, Any]
+    wrong: list[str]
+
+    def take(self, option: Option, value: object, where: str) -> None:
+        """Add what ``option`` is said to be. Of a mapping of rules, those that are right hold."""
+        if option.kind is not RULES or not isinstance(value, Mapping):
+            with self.noting():
+                self.values[option.name] = option.kind.read(value, where)
+            return
+        rules: dict[Any, Mode] = {}
+        for pattern, mode in value.items():
+            with self.noting():
+                rules[pattern] = _rule(pattern, mode, where)
+        self.values[option.name] = Patterns(rules)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """A step whose error is one of the things that are wrong."""
+        try:
+            yield
+        except (ValueError, ConfigError) as error:
+            self.wrong.append(str(error))
 
 
-def _baggage(value: object, where: str) -> bool | frozenset[str]:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        raise ConfigError(f"{where}: {value!r} is neither true, false nor a list of names")
-    return frozenset(_names(value, where))
+def said_in(mapping: object, where: str, others: tuple[str, ...] = ()) -> Said:
+    """What a mapping of options says; ``others`` are what else may be meant by a key that is none."""
+    said = Said({}, [])
+    if not isinstance(mapping, Mapping):
+        said.wrong.append(f"{where}: {mapping!r} is not a mapping of options")
+        return said
+    for key, value in mapping.items():
+        if key in OPTIONS:
+            said.take(OPTIONS[key], value, f"{where}[{key!r}]")
+        else:
+            said.wrong.append(str(wrong(where, key, "an option", (*OPTIONS, *others))))
+    return said
 
 
-def _flag(value: object, where: str) -> bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    raise ConfigError(f"{where}: {value!r} is not one of true, false")
-
-
-def _number(smallest: float, *, whole: bool = False, optional: bool = True) -> Callable[[object, str], float | None]:
-    kind = "a whole number" if whole else "a number of seconds"
-
-    def read(value: object, where: str) -> float | None:
-        if value is None and optional:
-            return None
-        right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not right_type or not smallest <= value < math.inf:  # type: ignore[operator]
-            raise ConfigError(
-                f"{where}: {value!r} is not {kind}, {smallest:g} or more{', or None' if optional else ''}"
-            )
-        return value  # type: ignore[return-value]
-
-    return read
-
-
-def _hook(value: object, where: str) -> Hook | None:
-    if value is None or callable(value):
-        return value
-    raise ConfigError(f"{where}: {value!r} cannot be called")
-
-
-_READERS: dict[str, Callable[[Any, str], Any]] = {
-    "default": mode_of,
-    "tasks": _patterns,
-    "queues": _patterns,
-    "fan_out": mode_of,
-    "fan_out_threshold": _number(0, whole=True),
-    "delay_threshold": _number(0),
-    "baggage": _baggage,
-    "fan_in": _flag,
-    "trust": _patterns,
-    "flush_timeout": _number(0, optional=False),
-    "flush_interval": _number(0),
-    "exclude": _excluded,
-    "contrib_names": _flag,
-    "histograms": _baggage,
-    "publish_hook": _hook,
-    "run_hook": _hook,
-}
-assert set(_READERS) == {option.name for option in fields(Config)}
-
-
-def _text(text: str, _where: str) -> str:
-    return text.strip()
-
-
-def _text_number(text: str, where: str) -> float | int | None:
-    if text.strip().lower() in ("", "none"):
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"{where}: {text!r} is not a number") from None
-
-
-def _text_list(text: str, _where: str) -> list[str]:
-    return [name for name in (part.strip() for part in text.split(",")) if name]
-
-
-def _text_rules(text: str, where: str) -> dict[str, str]:
-    rules = [part.rpartition("=") for part in _text_list(text, where)]
-    if not all(pattern.strip() for pattern, _, _ in rules):
-        raise ConfigError(f"{where}: {text!r} is not a list of rules like 'reports.*=link,bulk*=child'")
-    return {pattern.strip(): mode.strip() for pattern, _, mode in rules}
-
-
-def _text_flag(text: str, _where: str) -> bool | str:
-    return {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower(), text)
-
-
-def _text_flag_or_list(text: str, where: str) -> bool | list[str]:
-    flag = _text_flag(text, where)
-    return flag if isinstance(flag, bool) else _text_list(text, where)
-
-
-_FROM_TEXT: dict[str, Callable[[str, str], Any]] = {
-    "default": _text,
-    "tasks": _text_rules,
-    "queues": _text_rules,
-    "fan_out": _text,
-    "fan_out_threshold": _text_number,
-    "delay_threshold": _text_number,
-    "baggage": _text_flag_or_list,
-    "fan_in": _text_flag,
-    "trust": _text_rules,
-    "flush_timeout": _text_number,
-    "flush_interval": _text_number,
-    "exclude": _text_list,
-    "contrib_names": _text_flag,
-    "histograms": _text_list,
-}
+def said_in_environment(environ: Mapping[str, str]) -> Said:
+    """What the variables say whose names this release knows."""
+    said = Said({}, [])
+    for option in OPTIONS.values():
+        variable, parse = option.variable, option.kind.parse
+        if variable in environ and parse is not None:
+            with said.noting():
+                said.take(option, parse(environ[variable], variable), variable)
+    return said

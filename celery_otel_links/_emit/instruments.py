@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
 
-from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS, Declared
+from celery_otel_links._emit.names import BEAT_DRIFT, COUNTERS, HISTOGRAMS, Declared
 from celery_otel_links._emit.recorder import Measurement, Recorder, forgets
 from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.latency import Latency
@@ -139,6 +139,10 @@ class Instruments:
     def ran_on(self, name: str, worker: str, seconds: float) -> None:
         """As contrib measures an attempt."""
         self._put((self._time, "flower.task.runtime.seconds", seconds, (name, worker), _NOWHERE))
+
+    def ticked(self, entry: str | None, drift: float, span: SpanContext | None) -> None:
+        """Beat has sent an entry."""
+        self._put((self._time, BEAT_DRIFT, drift, (entry,), _context(span)))
 
     def _put(self, measurement: Measurement) -> None:
         if self._timing:

@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, get_meter_provider
 
 from celery_otel_links._emit.instruments import Instruments
-from celery_otel_links._emit.names import SCHEMA, SCOPE
+from celery_otel_links._emit.names import BEAT_DRIFT, SCHEMA, SCOPE
 from celery_otel_links._emit.recorder import forgets
 
 
@@ -40,6 +40,10 @@ class Metrics:
         if provider is not self._provider:
             self._provider, self._instruments = provider, self._of(provider)
         return self._instruments
+
+    def in_beat(self) -> None:
+        """In beat: how late it is has a histogram of its own."""
+        self.histograms, self._provider = {*self.histograms, BEAT_DRIFT}, None
 
     def only_count(self) -> None:
         """In a process that forks others to run tasks: count, but leave the histograms alone.

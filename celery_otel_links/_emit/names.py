@@ -63,6 +63,7 @@ HISTOGRAMS = {
     "messaging.client.operation.duration": Declared(
         "Duration of publishing a message.", (*_OPERATION, OPERATION_TYPE), "s", WORKING
     ),
+    BEAT_DRIFT: Declared("How late beat was with a tick.", (BEAT_ENTRY,), "s", WAITING),
     "flower.task.runtime.seconds": Declared("The time it took to run the task.", ("task", "worker"), "seconds"),
 }
 COUNTERS = {

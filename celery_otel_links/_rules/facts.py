@@ -78,7 +78,7 @@ class Message(NamedTuple):
     @property
     def id(self) -> str:
         """The id of the task."""
-        return str(self.fields.get("id"))
+        return str(self.headers.get("id") or self.fields.get("id"))
 
 
 class Outgoing(NamedTuple):

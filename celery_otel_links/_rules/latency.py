@@ -32,7 +32,6 @@ class Latency(NamedTuple):
 
 
 def measure(
-    *,
     start: float,
     published: float | None = None,
     eta: float | None = None,

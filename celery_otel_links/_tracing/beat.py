@@ -8,52 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 from celery.utils.time import maybe_make_aware
-from opentelemetry import context as otel
 from opentelemetry.context import Context
 
-from celery_otel_links._emit.names import BEAT_DRIFT, BEAT_ENTRY
 from celery_otel_links._errors import contained
-
-
-class Tick(NamedTuple):
-    """An entry of beat's schedule that is being sent."""
-
-    entry: str
-    drift: float | None = None
-    """Seconds since it was due; None where the schedule does not say when that was."""
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What the PRODUCER span says of it."""
-        return {BEAT_ENTRY: self.entry} if self.drift is None else {BEAT_ENTRY: self.entry, BEAT_DRIFT: self.drift}
-
-
-ticking: ContextVar[Tick | None] = ContextVar("celery_otel_links_ticking", default=None)
-"""The tick within which beat publishes here, if it does."""
+from celery_otel_links._rules.texts import printable
+from celery_otel_links._tracing.under_way import Asked, as_of
 
 
 @contextmanager
 def tick(_scheduler: Any, entry: Any, *_: Any, **__: Any) -> Iterator[None]:
     """Around a scheduler's ``apply_async``, with the same arguments: nothing that is current is anybody's parent."""
-    token, outer = otel.attach(Context()), ticking.set(tick_of(entry))
-    try:
+    with as_of(Context(), asked_by(entry)):
         yield
-    finally:
-        ticking.reset(outer)
-        otel.detach(token)
 
 
-def tick_of(entry: Any) -> Tick:
+def asked_by(entry: Any) -> Asked:
     """What is known of an entry that is sent now."""
-    name = str(getattr(entry, "name", None) or "unknown")
+    name = printable(str(getattr(entry, "name", None) or "unknown"))
     with contained("the drift of an entry of beat"):
-        return Tick(name, _drift(entry))
-    return Tick(name)
+        return Asked(entry=name, drift=_drift(entry))
+    return Asked(entry=name)
 
 
 def _drift(entry: Any) -> float:

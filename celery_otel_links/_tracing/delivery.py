@@ -88,14 +88,8 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
             relation = relate(decision.mode, creation, claims, arrival, beside=plan.beside, most=most_links)
         if creation is None and relation.parent is None and not relation.links and decision.reason != "trust":
             stamp = plan.stamp(NO_CONTEXT)
-        latency = measure(
-            start=start,
-            published=published,
-            eta=facts.eta,
-            received=received_at(request),
-            first_published=claims.first_published if facts.retries else None,
-            captured=claims.captured,
-        )
+        first_published = claims.first_published if facts.retries else None
+        latency = measure(start, published, facts.eta, received_at(request), first_published, claims.captured)
     origin = claims.origin
     if origin is None and decision.mode == "link":
         origin = creation  # it leaves the trace here

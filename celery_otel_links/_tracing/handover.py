@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import wrapt
@@ -16,7 +16,7 @@ from opentelemetry.instrumentation.utils import unwrap
 
 from celery_otel_links._config.modes import mode_of
 from celery_otel_links._rules.facts import MODES, Mode
-from celery_otel_links._tracing.under_way import Asked, Publishing, under_way
+from celery_otel_links._tracing.under_way import Asked, as_of, asked_here, asking
 
 _MODE, _TIME = "celery-otel-links-mode", "celery-otel-links-captured"
 _ON_COMMIT = ("delay_on_commit", "apply_async_on_commit")
@@ -31,7 +31,7 @@ def propagation(mode: Mode) -> Iterator[None]:
     Raises:
         ConfigError: there is no such mode.
     """
-    with _asking(_asked()._replace(mode=mode_of(mode, "propagation()"))):
+    with asking(asked_here()._replace(mode=mode_of(mode, "propagation()"))):
         yield
 
 
@@ -42,7 +42,7 @@ def capture() -> dict[str, str]:
     """
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
-    mode = _asked().mode
+    mode = asked_here().mode
     if mode is not None:
         carrier[_MODE] = mode
     carrier[_TIME] = f"{time.time():.6f}"
@@ -59,7 +59,7 @@ def attach(carrier: Mapping[str, str]) -> Iterator[None]:
     known = {name: text for name, text in carrier.items() if isinstance(text, str)}
     mode = known.get(_MODE)
     asked = Asked(mode=mode if mode in MODES else None, captured=_seconds(known.get(_TIME, "")))
-    with _as_of(propagate.extract(known, Context()), asked):
+    with as_of(propagate.extract(known, Context()), asked):
         yield
 
 
@@ -85,7 +85,7 @@ class OnCommit:
                 wrapt.wrap_function_wrapper(self._kind, name, self._called)
 
     def _called(self, wrapped: Any, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        asked = _asked()
+        asked = asked_here()
         later = _Later(task, otel.get_current(), asked._replace(captured=asked.captured or time.time()))
         return wrapped.__func__(later, *args, **kwargs)
 
@@ -104,37 +104,10 @@ class _Later:
 
     def _as_of_call(self, publish: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            with _as_of(self._context, self._asked):
+            with as_of(self._context, self._asked):
                 return publish(*args, **kwargs)
 
         return call
-
-
-@contextmanager
-def _as_of(context: Context, asked: Asked) -> Iterator[None]:
-    token = otel.attach(context)
-    try:
-        with _asking(asked):
-            yield
-    finally:
-        otel.detach(token)
-
-
-@contextmanager
-def _asking(asked: Asked) -> Iterator[None]:
-    publishing = Publishing()
-    publishing.asked = asked
-    token = under_way.set(publishing)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # it ends in another context, as in a generator: nothing is left there
-            under_way.reset(token)
-
-
-def _asked() -> Asked:
-    publishing = under_way.get()
-    return Asked() if publishing is None else publishing.asked
 
 
 def _seconds(text: str) -> float | None:

@@ -15,25 +15,24 @@ from celery.utils import uuid
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
 
-from celery_otel_links._config.options import Config, Hook
+from celery_otel_links._config.notices import mode_of_call
+from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import producer
-from celery_otel_links._emit.names import HANDOVER
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
-from celery_otel_links._rules.facts import MODES, PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
+from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
 from celery_otel_links._rules.message import outgoing
 from celery_otel_links._rules.policy import beyond
 from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._rules.texts import type_name
-from celery_otel_links._tracing.beat import ticking
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
 from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._tracing.under_way import Publishing, under_way
+from celery_otel_links._tracing.under_way import NOTHING_ASKED, Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c
 from celery_otel_links._wire import header as wire
 
@@ -57,11 +56,15 @@ class Case(NamedTuple):
 class Publisher:
     """Receives what happens when this process publishes."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, enabled: Callable[[Celery], bool]) -> None:
+        """``enabled`` is asked with the first message: until then the configuration may not be known."""
         self._telemetry = telemetry
+        self._enabled = enabled
 
     def send_task(self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
+        if not (self._telemetry.is_settled or self._enabled(app)):
+            return wrapped(*args, **kwargs)
         publishing, outer = Publishing(), under_way.get()
         publishing.app, publishing.task = app, kwargs.get("task_type")
         if len(args) > _PLACE_OF_ID:
@@ -135,7 +138,9 @@ class Publisher:
         active = get_current_span(context).get_span_context()
         threshold = config.delay_threshold
         delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
-        call = _asked_by_call(message) or asked.mode
+        call = asked.mode
+        if wire.CALL_HEADER in headers or TASK_ATTRIBUTE in message.properties:
+            call = _asked_by_call(message) or call
         stamp = self._decide(config, plan, Case(facts, call, active, delayed, attempt))
         claims = stamp.claims
         if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
@@ -146,9 +151,10 @@ class Publisher:
         if not (plan.excluded or (len(context) > 1 and not is_instrumentation_enabled())):
             publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
             if not self._telemetry.spans.skips(active):
-                context, reserved = self._start(publishing, message, facts, claims, context)
-                if config.publish_hook is not None and publishing.span is not None:
-                    _call_hook(config.publish_hook, publishing.span, message)
+                context, reserved = self._start(publishing, plan, message, facts, claims, context)
+                if config.publish_hook is not None and publishing.span is not None and publishing.span.is_recording():
+                    with contained("publish_hook"):
+                        config.publish_hook(publishing.span, message)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
         if facts.shape is Shape.RETRY:
             w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
@@ -179,20 +185,17 @@ class Publisher:
         return plan.stamp(plan.decide(call=call, looped=looped, publishes_itself=itself, delayed=delayed))
 
     def _start(
-        self, publishing: Publishing, message: Message, facts: Outgoing, claims: Claims, context: Context
+        self, publishing: Publishing, plan: Plan, message: Message, facts: Outgoing, claims: Claims, context: Context
     ) -> tuple[Context, SpanContext | None]:
         """Start the span and make it current. Returns its context, and the one that is reserved for the run span.
 
         A sampler or processor that raises costs the span, and not the headers.
         """
-        plan, stamp, spans, reserved = publishing.plan, publishing.stamp, self._telemetry.spans, None
-        assert plan is not None, "a span has a plan"
+        stamp, spans, reserved = publishing.stamp, self._telemetry.spans, None
         try:
             attributes = producer(stamp.attributes, message, facts, self._telemetry.style.contrib_names)
-            if claims.captured is not None:
-                attributes[HANDOVER] = max(0.0, time.time() - claims.captured)
-            if (tick := ticking.get()) is not None:
-                attributes.update(tick.attributes)
+            if publishing.asked is not NOTHING_ASKED:
+                attributes.update(publishing.asked.attributes(time.time()))
             publishing.span = span = spans.producer(plan.span_name, context, attributes)
             context = set_span_in_context(span, context)
             publishing.token = otel.attach(context)
@@ -213,6 +216,8 @@ class Publisher:
                 context = None if span is None else span.get_span_context()
                 decision = publishing.stamp.decision
                 instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
+                if publishing.asked.drift is not None:
+                    instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)
             if span is not None:
                 finish(span, state=None, error=error)
         except PASSING:
@@ -224,20 +229,10 @@ class Publisher:
                 otel.detach(publishing.token)
 
 
-def _call_hook(hook: Hook, span: Span, message: Message) -> None:
-    if span.is_recording():
-        with contained("publish_hook"):
-            hook(span, message)
-
-
 def _asked_by_call(message: Message) -> Mode | None:
-    """The mode that the call names: ``apply_async(otel_propagation=...)``, or a header. It is taken off the message."""
-    asked = None
-    if wire.CALL_HEADER in message.headers:
-        asked = message.headers.pop(wire.CALL_HEADER)
-    if TASK_ATTRIBUTE in message.properties:
-        asked = message.properties.pop(TASK_ATTRIBUTE)
-    return asked if asked in MODES else None
+    """The mode that the call asks for, by ``otel_propagation=`` or a header. It is taken off the message."""
+    asked = message.headers.pop(wire.CALL_HEADER, None)
+    return mode_of_call(message.properties.pop(TASK_ATTRIBUTE, asked), message.name)
 
 
 def _header_runs(app: Celery, attempt: Attempt, enabled: bool | None) -> str:

@@ -67,20 +67,19 @@ class Runner:
     ) -> None:
         """The outcome, the end of the span, and the context as it was before."""
         attempt = running.get()
-        if attempt is None or attempt.task_id != task_id:  # a signal that ends the process came before the attempt
-            return
-        try:
-            if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
-                self._end(attempt, task, retval, state)
-        except PASSING:
-            raise
-        except Exception:
-            log_once("task_postrun")
-        finally:
-            running.set(attempt.outer)
-            if attempt.token is not None:
-                otel.detach(attempt.token)
-            self._ended(state)
+        if attempt is not None and attempt.task_id == task_id:  # otherwise a signal came before the attempt was there
+            try:
+                if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
+                    self._end(attempt, task, retval, state)
+            except PASSING:
+                raise
+            except Exception:
+                log_once("task_postrun")
+            finally:
+                running.set(attempt.outer)
+                if attempt.token is not None:
+                    otel.detach(attempt.token)
+        self._ended(state)
 
     def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry

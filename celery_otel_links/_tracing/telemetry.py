@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from celery_otel_links._config.conventions import Style
-from celery_otel_links._config.modes import ConfigError
+from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
 from celery_otel_links._rules.policy import Policy, Settings
 from celery_otel_links._tracing.plans import Plans
+from celery_otel_links._version import __version__
 
-VERSION = "0.1.0"
 _SPANS_COUNTED = 4096
+
+
+class Configured(Protocol):
+    """What says the configuration as soon as that is needed."""
+
+    app: Celery | None
+    """The app of ``setup``."""
+    resolved: Config | None
+    """The configuration, unless nobody needed it yet."""
+
+    def of(self, app: Celery) -> Config:
+        """The configuration, read when it is first needed."""
+
+    def link_by_default(self) -> None:
+        """From now on ``default`` is ``link``, unless somebody says what it is."""
 
 
 class Telemetry:
@@ -30,47 +44,54 @@ class Telemetry:
     def __init__(
         self,
         *,
-        app: Celery | None,
-        config: Config | None,
-        read: Callable[[Celery], Config],
+        configuration: Configured,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
     ) -> None:
-        self.app = app
-        self.spans = Spans(tracer_provider, VERSION)
-        self.metrics = Metrics(meter_provider, VERSION)
+        self._configuration = configuration
+        self.spans = Spans(tracer_provider, __version__)
+        self.metrics = Metrics(meter_provider, __version__)
         self.published = PublishCounts()
-        self._given = config
-        self._read = read
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
+        self.is_settled = False
+        """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
+
+    @property
+    def app(self) -> Celery | None:
+        """The app of ``setup``."""
+        return self._configuration.app
 
     @property
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
-        return self._given
+        return self._configuration.resolved
 
     def settled(self, app: Celery) -> tuple[Config, Plans]:
-        """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one.
-
-        Raises:
-            ConfigError: it is wrong, or a task of the app names a mode that there is not.
-        """
+        """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
         if self._settled is None:
-            config = self._given = self._given or self._read(self.app or app)
+            config = self._configuration.of(app)
             self.style = Style.of(config.contrib_names)
             contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
-            self.metrics.histograms = contrib.union(config.histograms)
+            self.metrics.histograms = contrib.union(config.histograms, self.metrics.histograms)
             settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
-            plans = Plans(Policy(settings), config.exclude.first, config.trust.first, self.style)
+            # What turns out too late to be switched off gets no more spans while the rest is undone.
+            exclude = config.exclude if config.enabled else Patterns({"*": "none"})
+            plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
             self._settled = (config, plans)
+            self.is_settled = True
         return self._settled
+
+    def link_by_default(self) -> None:
+        """Contrib was told to link: what was planned without that is planned anew."""
+        self._configuration.link_by_default()
+        self._settled = None
 
     @property
     def flush_timeout(self) -> float:
         """Seconds that a process which ends may spend on exporting what it still holds."""
-        return Config.flush_timeout if self._given is None else self._given.flush_timeout
+        return (self.resolved or Config()).flush_timeout
 
     def providers(self) -> list[Any]:
         """The providers of spans, metrics and logs, by now."""
@@ -80,17 +101,6 @@ class Telemetry:
 
             providers.append(get_logger_provider())
         return providers
-
-    def join(self, app: Celery, config: Config | None) -> None:
-        """Another ``setup`` in the same process.
-
-        Raises:
-            ConfigError: ``config`` is not what this process has already.
-        """
-        current = self._given or (self._read(self.app) if self.app not in (None, app) else config)
-        if config is not None and config != current:
-            raise ConfigError(f"setup(): this process is traced with another configuration already: {current!r}")
-        self.app = self.app or app
 
 
 class PublishCounts:

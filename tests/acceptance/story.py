@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import Celery
 from celery.canvas import Signature
@@ -27,16 +27,27 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from celery_otel_links import CeleryLinksInstrumentor
 from tests.acceptance.shop import closed_shop
 from tests.acceptance.stages import Stage
+from tests.harness.awaited import said_in_forest, said_in_list, until_seen
 from tests.harness.causality import Causality
 from tests.harness.dangling import dangling
 from tests.harness.forest import normalised, reason, render
 from tests.harness.recording import JsonLinesSpanExporter, Span
-from tests.harness.waiting import until
 
 ROOT = "request"
-# In an expected forest, who publishes the body of a chord: its last header task, or `celery.chord_unlock`.
-BY_LAST_HEADER, BY_UNLOCK = "  (by the last header)", "  (by unlock)"
 COMPLAINTS = ("Signal handler", "Failed to detach context", "Left attached")
+
+
+class Forests(NamedTuple):
+    """What is expected of a chord: its body is published by its last header task, or by `celery.chord_unlock`."""
+
+    by_last_header_task: str
+    by_unlock: str
+
+    def on(self, app: Celery) -> str:
+        """The one of this application's result backend."""
+        kinds = {kind.__name__ for kind in type(app.backend).__mro__}
+        counts = not kinds.isdisjoint({"RedisBackend", "CacheBackend"})  # and thereby knows the last header task
+        return self.by_last_header_task if counts else self.by_unlock
 
 
 class Story:
@@ -81,7 +92,7 @@ class Story:
             self._request = f"{context.trace_id:032x}", f"{context.span_id:016x}"
             yield
 
-    def run(self, publish: Signature | Callable[[], Any], expected: str, **options: Any) -> Any:
+    def run(self, publish: Signature | Callable[[], Any], expected: str | Forests, **options: Any) -> Any:
         """Publish in a request, wait until the forest is as expected, and check its relations. What was published."""
         with self.request():
             published = publish.apply_async() if isinstance(publish, Signature) else publish()
@@ -99,23 +110,20 @@ class Story:
 
     def expect(
         self,
-        expected: str,
+        expected: str | Forests,
         *,
         show: Collection[str] = (),
         collapse: int = 0,
         allow: Iterable[str] = (),
         timeout: float = 15.0,
     ) -> None:
-        """Wait until the forest is this and stays so; then no relation may dangle, and no complaint be logged.
-
-        A line that ends in `(by the last header)` or `(by unlock)` is there only where chords work in that way.
-        """
-        wanted = normalised(self._here(expected))
+        """Wait until the forest is this and stays so; then no relation may dangle, and no complaint be logged."""
+        wanted = normalised(expected.on(self.app) if isinstance(expected, Forests) else expected)
 
         def seen() -> str:
             return render(self.spans(), show=show, collapse=collapse)
 
-        self._until_seen(wanted, seen, timeout)
+        self._until_seen(wanted, seen, said_in_forest, timeout)
         assert dangling(self.spans(), allow=allow) == []
 
     def expect_reasons(self, expected: str, *, timeout: float = 15.0) -> None:
@@ -126,16 +134,11 @@ class Story:
             said = Counter(f"{span.name.split('/')[1].removeprefix('shop.')}: {reason(span)}" for span in runs)
             return ", ".join(sorted(one if count == 1 else f"{one} x {count}" for one, count in said.items()))
 
-        self._until_seen(", ".join(sorted(expected.split(", "))), seen, timeout)
+        self._until_seen(", ".join(sorted(expected.split(", "))), seen, said_in_list, timeout)
 
-    def _here(self, expected: str) -> str:
-        kinds = {kind.__name__ for kind in type(self.app.backend).__mro__}
-        counts = not kinds.isdisjoint({"RedisBackend", "CacheBackend"})  # and thereby knows the last header
-        here, elsewhere = (BY_LAST_HEADER, BY_UNLOCK) if counts else (BY_UNLOCK, BY_LAST_HEADER)
-        lines = [line.rstrip() for line in expected.splitlines() if not line.rstrip().endswith(elsewhere)]
-        return "\n".join(line.removesuffix(here) for line in lines)
-
-    def _until_seen(self, wanted: str, seen: Callable[[], str], timeout: float) -> None:
+    def _until_seen(
+        self, wanted: str, seen: Callable[[], str], final: Callable[[str], Counter[str]], timeout: float
+    ) -> None:
         __tracebackhide__ = True
 
         def difference() -> str:
@@ -144,11 +147,11 @@ class Story:
             )
             return "\n" + "\n".join(lines) + "\n\nthe worker's log:\n" + self.log()[-4000:] + "\n"
 
-        def as_wanted() -> bool:
+        def seen_of_a_living_worker() -> str:
             assert self.stage.worker.alive, f"the worker has ended: {difference()}"
-            return seen() == wanted
+            return seen()
 
-        until(as_wanted, what=difference, timeout=timeout, steady=0.1)
+        until_seen(wanted, seen_of_a_living_worker, final=final, what=difference, timeout=timeout)
         assert [line for line in self.log().splitlines() if any(text in line for text in COMPLAINTS)] == []
 
     def spans(self, name: str = "") -> list[Span]:

@@ -1,4 +1,4 @@
-"""`opentelemetry-instrument celery worker` alone does it, also with the predecessor installed; over OTLP."""
+"""`opentelemetry-instrument celery worker` alone does it, also with contrib installed; over OTLP."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from tests.acceptance.stages import Stages
 from tests.harness.collector import collector
 from tests.harness.needs import needs
+
+pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 COMMAND = [str(BIN / "opentelemetry-instrument"), str(BIN / "celery")]
@@ -35,7 +37,7 @@ def environment(endpoint: str) -> dict[str, str]:
 def auto(stages: Stages):
     """The settings of a worker that is instrumented from outside, its spans going to a collector."""
     instrumentors = {entry.name for entry in importlib.metadata.entry_points(group="opentelemetry_instrumentor")}
-    needs({"celery_links", "celery"} <= instrumentors, "celery-otel-links and its predecessor installed as packages")
+    needs({"celery_links", "celery"} <= instrumentors, "celery-otel-links and contrib installed as packages")
     configurators = importlib.metadata.entry_points(group="opentelemetry_configurator")
     needs(configurators, "the package opentelemetry-distro, which makes `opentelemetry-instrument` set up an exporter")
     with collector(stages.spans.path) as endpoint:
@@ -64,5 +66,5 @@ def test_one_span_for_one_thing_without_a_line_of_code(story_of, auto):
     assert len(theirs) == 4
 
 
-def test_the_predecessor_is_said_to_be_off(story_of, auto):
+def test_contrib_is_said_to_be_off(story_of, auto):
     assert "opentelemetry-instrumentation-celery is switched off" in story_of(**auto).stage.worker.stderr

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
 def test_attempts_of_autoretry_for_are_siblings(story):

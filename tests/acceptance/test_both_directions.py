@@ -11,10 +11,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from celery_otel_links import CeleryLinksInstrumentor
 from tests.harness.recording import JsonLinesSpanExporter
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 LINKED = """
     request
       apply_async/shop.linked  link consumer -> run/shop.linked
@@ -72,20 +69,6 @@ def test_each_linked_message_has_its_own(story):
     runs = {span.message_id: span.key for span in story.spans("run/shop.add")}
     for publish in story.spans("apply_async/shop.add"):
         assert [link.target for link in publish.links] == [runs[publish.message_id]]
-
-
-def test_a_retry_reserves_anew(story):
-    story.run(
-        story.shop.flaky.s(1).set(headers={"otel-propagation": "link"}),
-        """
-        request
-          apply_async/shop.flaky#1    link consumer -> run/shop.flaky#1
-        run/shop.flaky#1              RETRY  link producer -> apply_async/shop.flaky#1
-          apply_async/shop.flaky#2    link consumer -> run/shop.flaky#2
-          run/shop.flaky#2            retry 1  link origin -> apply_async/shop.flaky#1  \
-link previous-attempt -> run/shop.flaky#1
-        """,
-    )
 
 
 def test_an_id_generator_of_ones_own_makes_the_reserved_identities(story):

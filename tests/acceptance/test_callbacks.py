@@ -1,44 +1,11 @@
-"""Callbacks and errbacks are continued, one or several, although Celery publishes several as a group."""
+"""Callbacks and errbacks that do not stand in the table of docs/canvas.md."""
 
 from __future__ import annotations
 
 import pytest
 from celery import chain, group
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
-
-
-def test_a_callback(story):
-    story.run(
-        story.shop.add.s(1, 1).set(link=story.shop.swallow.s()),
-        """
-        request
-          apply_async/shop.add
-            run/shop.add              child by default
-              apply_async/shop.swallow
-                run/shop.swallow      child by default
-        """,
-        show=["reason"],
-    )
-
-
-def test_several_callbacks(story):
-    story.run(
-        story.shop.add.s(1, 1).set(link=[story.shop.swallow.s(), story.shop.plain.si()]),
-        """
-        request
-          apply_async/shop.add
-            run/shop.add              child by default
-              apply_async/shop.plain
-                run/shop.plain        child by default
-              apply_async/shop.swallow
-                run/shop.swallow      child by default
-        """,
-        show=["reason"],
-    )
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
 def test_a_chain_as_callback(story):
@@ -57,56 +24,10 @@ def test_a_chain_as_callback(story):
     )
 
 
-def test_an_errback(story):
-    story.run(
-        story.shop.fail.s().set(link_error=story.shop.plain.si()),
-        """
-        request
-          apply_async/shop.fail
-            run/shop.fail             ERROR  child by default
-              apply_async/shop.plain
-                run/shop.plain        child by default
-        """,
-        show=["reason"],
-    )
-
-
-def test_several_errbacks(story):
-    story.run(
-        story.shop.fail.s().set(link_error=[story.shop.plain.si(), story.shop.continued.si()]),
-        """
-        request
-          apply_async/shop.fail
-            run/shop.fail             ERROR  child by default
-              apply_async/shop.continued
-                run/shop.continued    child by task
-              apply_async/shop.plain
-                run/shop.plain        child by default
-        """,
-        show=["reason"],
-    )
-
-
 def test_an_errback_that_takes_the_exception_is_called_in_place_and_no_task(story):
     story.run(
         story.shop.fail.s().set(link_error=story.shop.swallow.s()),
         "request\n  apply_async/shop.fail\n    run/shop.fail  ERROR",
-    )
-
-
-def test_the_callback_of_a_linked_task_has_its_origin(story):
-    add, swallow, plain = story.shop.add, story.shop.swallow, story.shop.plain
-    story.run(
-        group(add.s(1, 1).set(link=swallow.s()), plain.si()),
-        """
-        request
-          apply_async/shop.add        link consumer -> run/shop.add
-          apply_async/shop.plain      link consumer -> run/shop.plain
-        run/shop.add                  link producer -> apply_async/shop.add
-          apply_async/shop.swallow
-            run/shop.swallow          link origin -> apply_async/shop.add
-        run/shop.plain                link producer -> apply_async/shop.plain
-        """,
     )
 
 

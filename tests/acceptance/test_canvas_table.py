@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
@@ -11,13 +12,15 @@ from types import SimpleNamespace
 import pytest
 from celery import chain, chord, group
 
+from tests.acceptance.stages import EVERYWHERE
 from tests.acceptance.story import Story
+from tests.harness.awaited import until_seen
 from tests.harness.causality import LINK_KINDS, Causality
 from tests.harness.dangling import dangling
 from tests.harness.forest import reason
 from tests.harness.recording import Span
-from tests.harness.waiting import until
 
+pytestmark = pytest.mark.stages(*EVERYWHERE)
 PAGE = Path(__file__).parents[2] / "docs" / "canvas.md"
 NAMES = {"add": "a", "plain": "b", "swallow": "c", "fail": "failing", "publish": "publishing"}
 
@@ -88,6 +91,28 @@ def links(span: Span) -> str:
     return ", ".join(f"`{kind}` x {kinds[kind]}" if kinds[kind] > 1 else f"`{kind}`" for kind in ordered)
 
 
+def misplaced(world: Causality, request: str) -> list[str]:
+    """The links that lead elsewhere than their kinds promise: to where the story left the request, to other runs."""
+    wrong = []
+    for span in world.spans:
+        targets = {kind: [link.target for link in span.links if link.kind == kind] for kind in LINK_KINDS}
+        if any(world.by_key[target].trace != request for target in targets["origin"]):
+            wrong.append(f"origin of {span.name}")
+        runs = {target for target in targets["header"] if world.by_key[target].kind == "CONSUMER"}
+        if len(runs) != len(targets["header"]) or span.key in runs:
+            wrong.append(f"header of {span.name}")
+    return wrong
+
+
+def said_in_table(text: str) -> Counter[str]:
+    """What the lines say that know their parent by now, with how often they are there."""
+    said: Counter[str] = Counter()
+    for times, line in re.findall(r"^(?:(\d+) x )?(.+)$", text, re.MULTILINE):
+        if " | ?" not in line:
+            said[line] += int(times or 1)
+    return said
+
+
 ROWS = groupby(canvases(PAGE.read_text()), lambda row: row[0])
 DOCUMENTED = {canvas: [line for _, line in rows] for canvas, rows in ROWS}
 
@@ -97,8 +122,14 @@ def test_it_is_as_documented(story, canvas):
     with story.request():
         story.follow(eval(canvas, {}, Names(story.shop)).apply_async())
     wanted = sorted(DOCUMENTED[canvas])
-    until(lambda: lines(story) == wanted, what=lambda: "\n" + "\n".join(lines(story)), steady=0.2)
+    until_seen(
+        "\n".join(wanted),
+        lambda: "\n".join(lines(story)),
+        final=said_in_table,
+        what=lambda: "\n" + "\n".join(lines(story)) + "\n\nthe worker's log:\n" + story.log()[-4000:],
+    )
     assert dangling(story.spans()) == []
+    assert misplaced(Causality(story.spans()), story.span("request").trace) == []
 
 
 def test_every_table_is_read():

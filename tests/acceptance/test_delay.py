@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.stages import EVERYWHERE
 
-pytestmark = pytest.mark.stages(*EVERYWHERE)
+pytestmark = [pytest.mark.clock, pytest.mark.stages(*EVERYWHERE)]
 
 LINKED = """
     request

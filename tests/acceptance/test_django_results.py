@@ -20,6 +20,8 @@ from tests.harness.recording import Span, collected
 from tests.harness.waiting import until
 from tests.harness.workers import REPOSITORY, Settings, worker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:

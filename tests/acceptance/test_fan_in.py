@@ -27,6 +27,7 @@ def test_forty_header_tasks(story):
     )
 
 
+@pytest.mark.slow
 def test_of_three_hundred_header_tasks_128_are_linked_and_the_others_counted(story):
     body, runs = run_of_body(story, 300)
     targets = [link.target for link in body.links if link.kind == "header"]

@@ -18,6 +18,7 @@ MESSAGES = 10_000 if os.environ.get(FULL) else 2_000
 LINE = re.compile(r"\[[^]]*: INFO/[^]]*\] Task shop\.add\[([0-9a-f-]{36})\] (received|succeeded in [0-9.e-]+s: 3)$")
 
 
+@pytest.mark.slow
 def test_thousands_of_messages_with_broken_headers(story_of, stage_name):
     story = story_of(**sampled("always"))
     story.end()

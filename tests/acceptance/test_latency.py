@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.stages import EVERYWHERE
 
-pytestmark = pytest.mark.stages(*EVERYWHERE)
+pytestmark = [pytest.mark.clock, pytest.mark.stages(*EVERYWHERE)]
 
 PLAIN = "request\n  apply_async/shop.plain\n    run/shop.plain"
 EARLY = 0.11  # Celery's timer may start a task this much before its eta

@@ -3,76 +3,93 @@
 from __future__ import annotations
 
 import pytest
-from celery import chord, group
+from celery import chain, chord, group
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
+from tests.acceptance.story import Forests
+
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
-def test_chords_as_headers_of_a_chord(story):
+def test_chords_as_header_tasks_of_a_chord(story):
     add, sums, swallow = story.shop.add, story.shop.sums, story.shop.swallow
     inner = [chord([add.s(1, 1)], sums.s()), chord([add.s(2, 2)], sums.s())]
     story.run(
         chord(inner, swallow.s()),
-        """
+        Forests(
+            by_last_header_task="""
         request
           apply_async/shop.add#1    link consumer -> run/shop.add#1
           apply_async/shop.add#2    link consumer -> run/shop.add#2
-          apply_async/shop.sums                                     (by unlock)
-          apply_async/shop.sums                                     (by unlock)
-          apply_async/shop.swallow                                  (by unlock)
           run/shop.sums#1           link header -> run/shop.add#1
           run/shop.sums#2           link header -> run/shop.add#2
-            apply_async/shop.swallow                                (by the last header)
+            apply_async/shop.swallow
           run/shop.swallow          link header -> run/shop.sums#1  link header -> run/shop.sums#2
         run/shop.add#1              link producer -> apply_async/shop.add#1
-          apply_async/shop.sums                                     (by the last header)
+          apply_async/shop.sums
         run/shop.add#2              link producer -> apply_async/shop.add#2
-          apply_async/shop.sums                                     (by the last header)
+          apply_async/shop.sums
         """,
+            by_unlock="""
+        request
+          apply_async/shop.add#1    link consumer -> run/shop.add#1
+          apply_async/shop.add#2    link consumer -> run/shop.add#2
+          apply_async/shop.sums
+          apply_async/shop.sums
+          apply_async/shop.swallow
+          run/shop.sums#1           link header -> run/shop.add#1
+          run/shop.sums#2           link header -> run/shop.add#2
+          run/shop.swallow          link header -> run/shop.sums#1  link header -> run/shop.sums#2
+        run/shop.add#1              link producer -> apply_async/shop.add#1
+        run/shop.add#2              link producer -> apply_async/shop.add#2
+        """,
+        ),
     )
 
 
-def test_a_chord_as_the_body_of_a_chord(story):
-    add, swallow, plain = story.shop.add, story.shop.swallow, story.shop.plain
-    story.run(
-        chord([add.s(1, 1), add.s(2, 2)], chord([swallow.s(), swallow.s()], plain.si())),
-        """
-        request
-          apply_async/shop.add#1      link consumer -> run/shop.add#1
-          apply_async/shop.add#2      link consumer -> run/shop.add#2
-          apply_async/shop.plain                                    (by unlock)
-          apply_async/shop.swallow                                  (by unlock)
-          apply_async/shop.swallow                                  (by unlock)
-          run/shop.plain              link header -> run/shop.swallow#1  link header -> run/shop.swallow#2
-          run/shop.swallow#1          link header -> run/shop.add#1  link header -> run/shop.add#2
-          run/shop.swallow#2          link header -> run/shop.add#1  link header -> run/shop.add#2
-            apply_async/shop.plain                                  (by the last header)
-        run/shop.add#1                link producer -> apply_async/shop.add#1
-        run/shop.add#2                link producer -> apply_async/shop.add#2
-          apply_async/shop.swallow                                  (by the last header)
-          apply_async/shop.swallow                                  (by the last header)
-        """,
+def test_a_chain_with_a_chord_as_header_task_of_a_chord(story):
+    """The inner body continues the task that published the inner chord, the outer one the request."""
+    plain, add, swallow, linked, sums = (
+        story.shop.plain,
+        story.shop.add,
+        story.shop.swallow,
+        story.shop.linked,
+        story.shop.sums,
     )
-
-
-def test_a_group_after_a_group_is_the_body_of_a_chord(story):
-    add, sums, swallow = story.shop.add, story.shop.sums, story.shop.swallow
+    inner = chain(plain.si(), group(add.si(1, 1), add.si(2, 2)), swallow.s())
     story.run(
-        group(add.s(1, 1), add.s(2, 2)) | group(sums.s(), swallow.s()),
-        """
+        chord([inner, linked.si()], sums.si([1])),
+        Forests(
+            by_last_header_task="""
         request
-          apply_async/shop.add#1      link consumer -> run/shop.add#1
-          apply_async/shop.add#2      link consumer -> run/shop.add#2
-          apply_async/shop.sums                                     (by unlock)
-          apply_async/shop.swallow                                  (by unlock)
-          run/shop.sums               link header -> run/shop.add#1  link header -> run/shop.add#2
-          run/shop.swallow            link header -> run/shop.add#1  link header -> run/shop.add#2
-        run/shop.add#1                link producer -> apply_async/shop.add#1
-        run/shop.add#2                link producer -> apply_async/shop.add#2
-          apply_async/shop.sums                                     (by the last header)
-          apply_async/shop.swallow                                  (by the last header)
+          apply_async/shop.linked      link consumer -> run/shop.linked
+          apply_async/shop.plain       link consumer -> run/shop.plain
+          run/shop.sums                link header -> run/shop.linked  link header -> run/shop.swallow
+        run/shop.add#1                 link producer -> apply_async/shop.add#1  link origin -> apply_async/shop.plain
+        run/shop.add#2                 link producer -> apply_async/shop.add#2  link origin -> apply_async/shop.plain
+          apply_async/shop.swallow
+        run/shop.linked                link producer -> apply_async/shop.linked
+        run/shop.plain                 link producer -> apply_async/shop.plain
+          apply_async/shop.add#1       link consumer -> run/shop.add#1
+          apply_async/shop.add#2       link consumer -> run/shop.add#2
+          run/shop.swallow             link origin -> apply_async/shop.plain  \
+link header -> run/shop.add#1  link header -> run/shop.add#2
+            apply_async/shop.sums
         """,
+            by_unlock="""
+        request
+          apply_async/shop.linked      link consumer -> run/shop.linked
+          apply_async/shop.plain       link consumer -> run/shop.plain
+          apply_async/shop.sums
+          run/shop.sums                link header -> run/shop.linked  link header -> run/shop.swallow
+        run/shop.add#1                 link producer -> apply_async/shop.add#1  link origin -> apply_async/shop.plain
+        run/shop.add#2                 link producer -> apply_async/shop.add#2  link origin -> apply_async/shop.plain
+        run/shop.linked                link producer -> apply_async/shop.linked
+        run/shop.plain                 link producer -> apply_async/shop.plain
+          apply_async/shop.add#1       link consumer -> run/shop.add#1
+          apply_async/shop.add#2       link consumer -> run/shop.add#2
+          apply_async/shop.swallow
+          run/shop.swallow             link origin -> apply_async/shop.plain  \
+link header -> run/shop.add#1  link header -> run/shop.add#2
+        """,
+        ),
     )

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from celery import chain, group
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
 def test_through_fan_out_in_fan_out_in_fan_out(story):
@@ -75,18 +72,5 @@ def test_the_origin_is_where_a_worker_decides_to_link(story):
         run/shop.linked                 link producer -> apply_async/shop.linked
           apply_async/shop.plain
             run/shop.plain              link origin -> apply_async/shop.linked
-        """,
-    )
-
-
-def test_tasks_in_the_trace_of_the_request_have_none(story):
-    story.run(
-        story.shop.publish.s(story.shop.plain.si()),
-        """
-        request
-          apply_async/shop.publish
-            run/shop.publish
-              apply_async/shop.plain
-                run/shop.plain
         """,
     )

@@ -6,8 +6,6 @@ import pytest
 
 from tests.harness.waiting import until
 
-pytestmark = pytest.mark.worker(otel_links={"fan_in": True})
-
 CONTINUED = """
     request
       apply_async/shop.dies_once

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
 @pytest.mark.parametrize("countdown", [0, 0.2])

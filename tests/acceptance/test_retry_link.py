@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [
-    pytest.mark.stages("prefork-valkey", "prefork-files"),
-    pytest.mark.worker(otel_links={"fan_in": True}),
-]
+pytestmark = pytest.mark.stages("prefork-valkey", "prefork-files")
 
 
 @pytest.mark.parametrize("countdown", [0, 0.2])
@@ -24,18 +21,5 @@ link previous-attempt -> run/shop.flaky#1
             apply_async/shop.flaky#3  link consumer -> run/shop.flaky#3
           run/shop.flaky#3            retry 2  link origin -> apply_async/shop.flaky#1  \
 link previous-attempt -> run/shop.flaky#2
-        """,
-    )
-
-
-def test_attempts_of_a_task_that_is_not_related_are_related_to_nothing(story):
-    story.run(
-        lambda: story.shop.flaky.apply_async((1,), headers={"otel-propagation": "none"}),
-        """
-        request
-          apply_async/shop.flaky
-        run/shop.flaky  RETRY
-          apply_async/shop.flaky
-        run/shop.flaky  retry 1
         """,
     )

@@ -12,7 +12,7 @@ from tests.harness.collector import collector
 from tests.harness.needs import needs
 from tests.harness.waiting import until
 
-pytestmark = pytest.mark.stages("prefork-valkey")
+pytestmark = [pytest.mark.slow, pytest.mark.stages("prefork-valkey")]
 SAMPLED = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "otel-propagation": "link"}
 UNSAMPLED = {"traceparent": f"00-{'3' * 32}-{'4' * 16}-00", "otel-propagation": "link"}
 

@@ -77,6 +77,7 @@ def whole(story, played, runs):
     return sum(was_sampled for was_sampled, _ in played)
 
 
+@pytest.mark.slow
 def test_of_a_thousand_requests_with_a_group_of_five_each_a_tenth_is_whole_and_the_others_are_nothing(sampling):
     story = sampling(0.1)
     played = play(story, lambda shop: group(shop.add.s(number, number) for number in range(5)), 1000)

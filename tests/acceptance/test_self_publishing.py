@@ -23,20 +23,6 @@ def test_a_task_that_publishes_itself_is_linked(story):
     )
 
 
-def test_a_task_that_publishes_another_task_is_not(story):
-    story.run(
-        story.shop.publish.s(story.shop.plain.s()),
-        """
-        request
-          apply_async/shop.publish
-            run/shop.publish            child by default
-              apply_async/shop.plain
-                run/shop.plain          child by default
-        """,
-        show=["reason"],
-    )
-
-
 def test_the_same_name_from_a_plain_request_is_not(story):
     story.run(
         lambda: [story.shop.plain.delay(), story.shop.plain.delay()],

@@ -30,7 +30,7 @@ def said(caplog):
     return len([record for record in caplog.records if SAID in record.message])
 
 
-def test_the_predecessor_is_switched_off_when_it_was_first(fresh, caplog):
+def test_contrib_is_switched_off_when_it_was_first(fresh, caplog):
     CeleryInstrumentor().instrument(tracer_provider=fresh.provider)
     fresh.begin()
     fresh.run(fresh.shop.plain.s(), ONE_SPAN_EACH)
@@ -38,7 +38,7 @@ def test_the_predecessor_is_switched_off_when_it_was_first(fresh, caplog):
     assert said(caplog) == 1
 
 
-def test_the_predecessor_is_kept_off_when_it_comes_later(fresh, caplog):
+def test_contrib_is_kept_off_when_it_comes_later(fresh, caplog):
     fresh.begin()
     CeleryInstrumentor().instrument(tracer_provider=fresh.provider)
     fresh.run(fresh.shop.plain.s(), ONE_SPAN_EACH)
@@ -46,15 +46,15 @@ def test_the_predecessor_is_kept_off_when_it_comes_later(fresh, caplog):
     assert said(caplog) == 1
 
 
-def test_without_the_predecessor_nothing_is_said(fresh, caplog):
+def test_without_contrib_nothing_is_said(fresh, caplog):
     fresh.begin()
     fresh.run(fresh.shop.plain.s(), ONE_SPAN_EACH)
     assert said(caplog) == 0
 
 
-@pytest.mark.parametrize("first", ["predecessor", "ours"])
-def test_uninstrumenting_ours_switches_the_predecessor_on_again(fresh, first):
-    if first == "predecessor":
+@pytest.mark.parametrize("first", ["contrib", "ours"])
+def test_uninstrumenting_ours_switches_contrib_on_again(fresh, first):
+    if first == "contrib":
         CeleryInstrumentor().instrument(tracer_provider=fresh.provider)
     fresh.begin()
     if first == "ours":

@@ -1,4 +1,4 @@
-"""A producer without our instrumentation, or with its predecessor: the worker decides alone, and makes its span."""
+"""A producer without our instrumentation, or with contrib: the worker decides alone, and makes its span."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def silent(story):
 
 
 @pytest.fixture
-def predecessor(story):
+def contrib(story):
     """A story whose publisher is instrumented by opentelemetry-instrumentation-celery."""
     story.end()
     CeleryInstrumentor().instrument(tracer_provider=story.provider)
@@ -29,7 +29,7 @@ def predecessor(story):
 
 @pytest.mark.parametrize("task", ["plain", "linked", "unrelated"])
 def test_without_instrumentation_the_run_is_a_root_without_links(silent, task):
-    silent.run(silent.shop.__dict__[task].s(), f"request\nrun/shop.{task}")
+    silent.run(silent.shop.__dict__[task].s(), f"request\nrun/shop.{task}  none by no-context", show=["reason"])
 
 
 def test_without_instrumentation_what_is_known_of_the_latency_is_told(silent):
@@ -39,9 +39,9 @@ def test_without_instrumentation_what_is_known_of_the_latency_is_told(silent):
     assert 0 <= attributes["celery.latency.prefetch"] < 5
 
 
-def test_the_predecessor_is_continued(predecessor):
-    predecessor.run(
-        predecessor.shop.plain.s(),
+def test_contrib_is_continued(contrib):
+    contrib.run(
+        contrib.shop.plain.s(),
         """
         request
           apply_async/shop.plain
@@ -51,9 +51,9 @@ def test_the_predecessor_is_continued(predecessor):
     )
 
 
-def test_the_predecessor_is_linked_to_when_the_task_says_so(predecessor):
-    predecessor.run(
-        predecessor.shop.linked.s(),
+def test_contrib_is_linked_to_when_the_task_says_so(contrib):
+    contrib.run(
+        contrib.shop.linked.s(),
         """
         request
           apply_async/shop.linked
@@ -63,9 +63,9 @@ def test_the_predecessor_is_linked_to_when_the_task_says_so(predecessor):
     )
 
 
-def test_the_predecessor_is_linked_to_when_the_call_says_so(predecessor):
-    predecessor.run(
-        lambda: predecessor.shop.plain.apply_async(headers={"otel-propagation": "link"}),
+def test_contrib_is_linked_to_when_the_call_says_so(contrib):
+    contrib.run(
+        lambda: contrib.shop.plain.apply_async(headers={"otel-propagation": "link"}),
         """
         request
           apply_async/shop.plain
@@ -75,9 +75,9 @@ def test_the_predecessor_is_linked_to_when_the_call_says_so(predecessor):
     )
 
 
-def test_a_group_of_the_predecessor_is_a_fan_out(predecessor):
-    add = predecessor.shop.add
-    predecessor.run(
+def test_a_group_of_contrib_is_a_fan_out(contrib):
+    add = contrib.shop.add
+    contrib.run(
         group(add.s(1, 1), add.s(2, 2)),
         """
         request

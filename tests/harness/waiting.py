@@ -33,5 +33,5 @@ def until(
         if now >= deadline:
             described = what() if callable(what) else what
             raise TimeoutError(f"not within {timeout:g} s: {described}; last seen: {seen!r}")
-        time.sleep(pause)
+        time.sleep(pause if true_since is None else min(pause, true_since + steady - now))
         pause = min(pause * 1.5, 0.05)

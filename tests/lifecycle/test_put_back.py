@@ -68,7 +68,8 @@ def pool(board, exporter):
     """A pool whose main process looks for lost attempts; `given` are the jobs that it gives to the next process."""
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    telemetry = Telemetry(app=None, config=Config(), tracer_provider=provider, meter_provider=None)
+    read = Config.from_mapping
+    telemetry = Telemetry(app=None, config=Config(), read=read, tracer_provider=provider, meter_provider=None)
     lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
     given = []
     pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)

@@ -11,6 +11,8 @@ import pytest
 
 from tests.harness.waiting import until
 
+pytestmark = pytest.mark.clock
+
 KILLED = ("FAILURE", "billiard.exceptions.WorkerLostError")
 OVERRUN = ("FAILURE", "billiard.exceptions.TimeLimitExceeded")
 DONE = ("SUCCESS", None)

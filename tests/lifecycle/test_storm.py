@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import celery
+import pytest
 import redis
 
 from tests.harness.waiting import until
 from tests.lifecycle.brokers import restartable
+
+pytestmark = pytest.mark.clock
 
 TASKS = 2000
 KILLERS = 40

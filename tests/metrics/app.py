@@ -26,14 +26,14 @@ from tests.acceptance.shop import Unavailable, open_shop
 from tests.harness.metering import JsonLinesMetricExporter
 from tests.harness.recording import JsonLinesSpanExporter
 from tests.harness.workers import Settings
-from tests.metrics.told import FINE, LATENCIES, VARIABLE
+from tests.metrics.told import FINE, HISTOGRAMS, LATENCIES, VARIABLE
 
 settings = Settings.of_environment()
 told: dict[str, Any] = json.loads(os.environ[VARIABLE])
 app = open_shop(settings.broker, settings.backend, settings.conf)
 app.set_current()
 app.set_default()
-app.conf.otel_links = dict(settings.otel_links)
+app.conf.otel_links = {"contrib_names": True, "histograms": HISTOGRAMS, **settings.otel_links}
 
 
 @app.task(shared=False, name="metrics.backoff", bind=True, autoretry_for=(Unavailable,), retry_backoff=1)

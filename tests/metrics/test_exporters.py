@@ -15,21 +15,17 @@ from opentelemetry.metrics import Meter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_otel_links._emit.names import WAITING, WORKING
+from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS, KIND, WAITING
 from tests.harness.servers import free_port
 from tests.harness.waiting import until
-from tests.metrics.told import LATENCIES
 
 pytestmark = pytest.mark.stages("threads-valkey")
 
 # Before version 1.30, boundaries were for views alone to set.
 ADVICE = "explicit_bucket_boundaries_advisory" in inspect.signature(Meter.create_histogram).parameters
-HISTOGRAMS = {
-    **dict.fromkeys(LATENCIES, ("s", WAITING)),
-    "messaging.process.duration": ("s", WORKING),
-    "flower.task.runtime.seconds": ("seconds", None),
-}
-COUNTERS = {"messaging.client.consumed.messages": "{message}", "celery.task.outcomes": "{task}"}
+# What a worker measures that publishes nothing.
+TIMED = {name: declared for name, declared in HISTOGRAMS.items() if name != "messaging.client.operation.duration"}
+COUNTED = ("messaging.client.consumed.messages", "celery.task.outcomes")
 
 
 @contextlib.contextmanager
@@ -78,24 +74,31 @@ def shown(metered_on):
 
 def test_otlp_and_prometheus_show_units_boundaries_and_the_same_numbers(shown):
     metered, otlp, prometheus = shown
-    for name, (unit, boundaries) in HISTOGRAMS.items():
-        assert otlp[name].unit == unit
+    for name, declared in TIMED.items():
+        assert (otlp[name].unit, otlp[name].description) == (declared.unit, declared.description)
         (point,) = otlp[name].histogram.data_points
         assert (point.count, point.sum) == (3, pytest.approx(metered.file.total(name).sum))
         family = found(name, prometheus)
         assert family.type == "histogram"
         buckets = {one.labels["le"]: one.value for one in family.samples if one.name.endswith("_bucket")}
         assert buckets["+Inf"] == 3
-        if boundaries is not None and ADVICE:
-            assert tuple(point.explicit_bounds) == boundaries
-            assert tuple(float(bound) for bound in buckets if bound != "+Inf") == boundaries
+        if declared.boundaries and ADVICE:
+            assert tuple(point.explicit_bounds) == declared.boundaries
+            assert tuple(float(bound) for bound in buckets if bound != "+Inf") == declared.boundaries
         (total,) = (one.value for one in family.samples if one.name.endswith("_sum"))
         assert total == pytest.approx(point.sum)
-    for name, unit in COUNTERS.items():
-        assert otlp[name].unit == unit
+    for name in COUNTED:
+        assert otlp[name].unit == COUNTERS[name].unit
         assert otlp[name].sum.is_monotonic
         (sample,) = (one for one in found(name, prometheus).samples if one.name.endswith("_total"))
         assert sample.value == 3
+    kinds = {}
+    for point in otlp["celery.task.wait"].sum.data_points:
+        kinds.update({one.value.string_value: point.as_double for one in point.attributes if one.key == KIND})
+    for kind in ("broker", "prefetch"):
+        total = metered.file.total(f"celery.task.latency.{kind}").sum
+        assert kinds.pop(kind) == pytest.approx(total)
+    assert kinds == {}  # nobody asked to wait
 
 
 def found(name, families):

@@ -25,7 +25,7 @@ def busy(metered, tasks: int = LONG):
 @EVERY_POOL
 def test_a_pool_that_is_busy_makes_what_the_worker_has_taken_wait_there(metered, stage_name):
     told, total = busy(metered)
-    assert all(one["scheduled"] == 0 for one in told)
+    assert not any("scheduled" in one for one in told)
     pool, _, _ = stage_name.partition("-")
     at_once, (low, high) = POOLS[pool]
     least = LONG * (LONG - at_once) / (2 * at_once) * EACH

@@ -23,8 +23,8 @@ def publish(metered, publish):
 def test_a_plain_task_waits_shortly(metered):
     publish(metered, metered.shop.plain.delay)
     (told,) = metered.waits("shop.plain", 1)
-    assert told["scheduled"] == 0
-    assert told["queue"] < BUSY
+    assert "scheduled" not in told
+    assert told["enqueue_to_start"] == told["queue"] < BUSY
 
 
 @pytest.mark.parametrize("zone", [timezone.utc, timezone(-timedelta(hours=9))], ids=str)
@@ -55,7 +55,7 @@ def test_a_countdown_was_asked_for(metered):
 def test_a_retry_waits_since_its_own_publish(metered, countdown):
     publish(metered, lambda: metered.shop.flaky.delay(1, countdown=countdown))
     first, second = metered.waits("shop.flaky", 2)
-    assert second["scheduled"] == pytest.approx(countdown, abs=EARLY)
+    assert second.get("scheduled", 0) == pytest.approx(countdown, abs=EARLY)
     assert max(first["queue"], second["queue"]) < BUSY
     assert second["since_first_enqueue"] > second["enqueue_to_start"]
 

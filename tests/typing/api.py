@@ -7,7 +7,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import TracerProvider
 
-from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError, propagation, setup
+from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError, __version__, propagation, setup
 from celery_otel_links.sampling import LinkedSampler
 
 app: Celery = setup(Celery("shop"), config={"tasks": {"reports.*": "link"}, "delay_threshold": 60.0})
@@ -36,6 +36,16 @@ def in_a_block() -> int:
 def wrong() -> None:
     propagation("links")  # type: ignore[arg-type]
     decorated("one")  # type: ignore[arg-type]
+    setup(app, config={"defualt": "link"})  # type: ignore[arg-type]
+    setup(app, config={"default": "lnik"})  # type: ignore[arg-type]
+    Config.from_mapping({"delay_threshold": "soon"})  # type: ignore[arg-type]
+    Config(defualt="link")  # type: ignore[call-arg]
+
+
+release: str = __version__
+everything: Config = Config(
+    enabled=True, default="link", contrib_names=True, histograms=("celery.task.duration",), started_after=30
+)
 
 
 CeleryLinksInstrumentor().instrument(app=app)

@@ -34,7 +34,7 @@ class Shop:
         self.provider = provider or TracerProvider()
         self.provider.add_span_processor(self._started)
         self.tracer = self.provider.get_tracer("test")
-        self.app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False)
+        self.app = Celery("shop", broker="memory://", set_as_current=False)
         self.app.conf.broker_transport_options = {"polling_interval": 0.01}
         self.app.set_current()
         self.sent: list[tuple[str, dict[str, Any], Any]] = []

@@ -1,19 +1,19 @@
-"""The configuration: every option right and wrong, in every place where it can be written."""
+"""Options: every one right and wrong, as a value and as a text."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from dataclasses import FrozenInstanceError, fields
-from types import SimpleNamespace
+from typing import get_type_hints
 
 import pytest
-from celery import Celery
 from celery.exceptions import ImproperlyConfigured
 
+import celery_otel_links
 from celery_otel_links import Config, ConfigError
 from celery_otel_links._config.modes import Patterns, mode_of
-from celery_otel_links._config.options import ENVIRONMENT_PREFIX
-from celery_otel_links._config.sources import check_tasks, read_config
+from celery_otel_links._config.options import ENVIRONMENT_PREFIX, OPTIONS, Options
 
 
 def hook(span, about):
@@ -21,7 +21,11 @@ def hook(span, about):
 
 
 # Per option: values that are right with what becomes of them, and wrong ones with a part of the message.
-OPTIONS = {
+VALUES = {
+    "enabled": (
+        [(True, True), (False, False)],
+        [("no", "'no' is not one of true, false"), (None, "true, false"), (0, "true")],
+    ),
     "default": (
         [("link", "link")],
         [("lnik", "Did you mean 'link'?"), (None, "child, link, none"), (["link"], "mode")],
@@ -51,18 +55,36 @@ OPTIONS = {
     ),
     "fan_in": ([(True, True), (False, False), (None, None)], [("yes", "'yes' is not one of true, false"), (1, "true")]),
     "trust": ([({"p": "link"}, Patterns({"p": "link"}))], [({"p": "chlid"}, "Did you mean 'child'?")]),
-    "flush_timeout": ([(0, 0), (2.5, 2.5)], [(None, "a number of seconds"), (-1, "0 or more"), ([], "seconds")]),
-    "flush_interval": ([(1, 1), (None, None)], [(-1, "0 or more, or None")]),
     "exclude": (
         [(["a", "b.*"], Patterns({"a": "none", "b.*": "none"})), ([], Patterns())],
         [("a", "'a' is not a list of names"), ([None], "list of names")],
     ),
+    "flush_timeout": ([(0, 0), (2.5, 2.5)], [(None, "a number of seconds"), (-1, "0 or more"), ([], "seconds")]),
+    "flush_interval": ([(1, 1), (None, None)], [(-1, "0 or more, or None")]),
+    "contrib_names": ([(True, True)], [("yes", "'yes' is not one of true, false")]),
+    "histograms": (
+        [(["celery.task.duration"], ("celery.task.duration",)), ([], ())],
+        [
+            (
+                ["celery.task.duratoin"],
+                "'celery.task.duratoin' is not a histogram; allowed: celery.task.latency.queue, ",
+            ),
+            (["celery.task.duratoin"], "Did you mean 'celery.task.duration'?"),
+            ("celery.task.duration", "is not a list of names"),
+        ],
+    ),
+    "started_after": (
+        [(30, 30), (0.5, 0.5), (None, None)],
+        [("30", "a number of seconds"), (-1, "0 or more, or None")],
+    ),
     "publish_hook": ([(hook, hook), (None, None)], [("shop.hook", "cannot be called")]),
     "run_hook": ([(hook, hook)], [(3, "cannot be called")]),
 }
-RIGHT = [(key, value, expected) for key, (right, _) in OPTIONS.items() for value, expected in right]
-WRONG = [(key, value, part) for key, (_, wrong) in OPTIONS.items() for value, part in wrong]
+RIGHT = [(key, value, expected) for key, (right, _) in VALUES.items() for value, expected in right]
+WRONG = [(key, value, part) for key, (_, wrong) in VALUES.items() for value, part in wrong]
 ENVIRONMENT = [
+    ("ENABLED", "false", False),
+    ("ENABLED", "1", True),
     ("DEFAULT", " link ", "link"),
     ("TASKS", "reports.*=link, *=child", Patterns({"reports.*": "link", "*": "child"})),
     ("TASKS", "", Patterns()),
@@ -78,7 +100,16 @@ ENVIRONMENT = [
     ("TRUST", "public=link", Patterns({"public": "link"})),
     ("FLUSH_TIMEOUT", "2", 2),
     ("FLUSH_INTERVAL", "", None),
+    ("FAN_IN", "none", None),
     ("EXCLUDE", "a,b", Patterns({"a": "none", "b": "none"})),
+    ("CONTRIB_NAMES", "True", True),
+    (
+        "HISTOGRAMS",
+        "celery.task.duration, messaging.process.duration",
+        ("celery.task.duration", "messaging.process.duration"),
+    ),
+    ("HISTOGRAMS", "", ()),
+    ("STARTED_AFTER", "2.5", 2.5),
 ]
 ENVIRONMENT_WRONG = [
     ("DEFAULT", "linked", "Did you mean 'link'?"),
@@ -89,16 +120,32 @@ ENVIRONMENT_WRONG = [
     ("DELAY_THRESHOLD", "NaN", "nan is not a number of seconds"),
     ("FAN_IN", "perhaps", "'perhaps' is not one of true, false"),
     ("FLUSH_TIMEOUT", "none", "None is not a number of seconds"),
-    ("DEFUALT", "link", "Did you mean 'default'?"),
-    ("PUBLISH_HOOK", "shop.hook", "is not an option"),
+    ("ENABLED", "no", "'no' is not one of true, false"),
+    ("HISTOGRAMS", "duration", "'duration' is not a histogram"),
 ]
 
 
 def test_the_tables_hold_every_option():
-    assert list(OPTIONS) == [option.name for option in fields(Config)]
-    in_text = {ENVIRONMENT_PREFIX + name for name, *_ in ENVIRONMENT}
-    hooks = {"publish_hook", "run_hook"}
-    assert in_text == {ENVIRONMENT_PREFIX + key.upper() for key in OPTIONS if key not in hooks}
+    assert list(VALUES) == list(OPTIONS) == [option.name for option in fields(Config)]
+    assert {name for name, *_ in ENVIRONMENT} == {key.upper() for key in OPTIONS} - {"PUBLISH_HOOK", "RUN_HOOK"}
+
+
+def test_the_version_is_that_of_the_package():
+    assert celery_otel_links.__version__ == importlib.metadata.version("celery-otel-links")
+
+
+def test_a_type_checker_knows_every_option():
+    assert list(get_type_hints(Options)) == list(OPTIONS)
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)
+def test_what_is_declared_of_an_option_is_true(option):
+    assert getattr(Config(), option.name) == option.kind.read(option.default, "")
+    assert option.meaning
+    assert (option.text is None) == (option.kind.parse is None)
+    if option.text is not None:
+        shown = Config.from_mapping(environ={option.variable: option.text})
+        assert getattr(shown, option.name) != getattr(Config(), option.name), "an example shows something else"
 
 
 def test_nothing_configured_is_the_defaults():
@@ -145,7 +192,7 @@ def test_a_misspelt_option_gets_a_suggestion(key, near):
     with pytest.raises(ConfigError) as raised:
         Config.from_mapping({key: "link"}, environ={}, where="app.conf.otel_links")
     message = str(raised.value)
-    assert message.startswith(f"app.conf.otel_links: {key!r} is not an option; allowed: default, tasks, ")
+    assert message.startswith(f"app.conf.otel_links: {key!r} is not an option; allowed: enabled, default, ")
     assert message.endswith(f"Did you mean {near!r}?")
 
 
@@ -186,44 +233,23 @@ def test_the_order_of_patterns_is_part_of_them():
     assert Patterns({"a": "link", "b": "none"}) != Patterns({"b": "none", "a": "link"})
 
 
-def django():
-    app = Celery("shop", set_as_current=False)
-    app.config_from_object(SimpleNamespace(CELERY_OTEL_LINKS={"default": "link"}), namespace="CELERY")
-    return app
+def test_everything_that_is_wrong_is_said_at_once():
+    with pytest.raises(ConfigError) as raised:
+        Config.from_mapping(
+            {"defualt": "link", "tasks": {"a": "lnik", "b": "link", "": "none"}},
+            environ={"CELERY_OTEL_LINKS_FAN_IN": "?"},
+        )
+    wheres = [line.partition(": ")[0] for line in str(raised.value).splitlines()]
+    assert wheres == ["otel_links", "otel_links['tasks']['a']", "otel_links['tasks']", "CELERY_OTEL_LINKS_FAN_IN"]
 
 
-def configured(**conf):
-    app = Celery("shop", set_as_current=False)
-    app.conf.update(conf)
-    return app
+def test_a_variable_of_another_release_stops_nobody():
+    assert Config.from_mapping(environ={"CELERY_OTEL_LINKS_DEFUALT": "link"}) == Config()
 
 
-@pytest.mark.parametrize(
-    "app",
-    [
-        django(),
-        configured(otel_links={"default": "link"}),
-        configured(OTEL_LINKS={"default": "link"}),
-        configured(otel_links=Config(default="link")),
-    ],
-    ids=["Django's namespace", "lower case", "upper case", "a Config"],
-)
-def test_an_app_can_be_configured_in_these_ways(app):
-    assert read_config(app).default == "link"
-
-
-def test_an_app_that_says_nothing_has_the_defaults():
-    assert read_config(configured()) == Config()
-
-
-def test_a_wrong_value_in_an_app_names_the_app():
-    with pytest.raises(ConfigError, match=r"^app\.conf\.otel_links\['default'\]: 'lnik'"):
-        read_config(configured(otel_links={"default": "lnik"}))
-
-
-def test_a_wrong_mode_on_a_task_names_the_task():
-    app = configured()
-    app.task(shared=False, name="shop.add", otel_propagation="lnik")(hook)
-    app.finalize()
-    with pytest.raises(ConfigError, match=r"^task 'shop\.add': otel_propagation: 'lnik' .* Did you mean 'link'\?"):
-        check_tasks(app)
+def test_names_from_messages_are_not_kept():
+    patterns = Patterns({"a.*": "link"})
+    before = len(vars(patterns)), repr(vars(patterns))
+    assert patterns.first("a." + "x" * 10_000) == "link"
+    assert (len(vars(patterns)), repr(vars(patterns))) == before
+    assert not hasattr(patterns.first, "cache_info")

@@ -58,8 +58,43 @@ def test_where_a_message_goes(exchange, key, declare, expected):
     ],
 )
 def test_where_a_message_came_from(info, queue, exchange):
-    found = route_in("shop.add", "shop.rules", info)
+    found = route_in("shop.add", "shop.rules", info, {})
     assert found == Route("shop.add", "shop.rules", queue, exchange, queue)
+
+
+QUEUES = {"celery": "celery", "bulk": "bulk.*.mail", "all": "news.#", "any": "#.log", "two": "two.key", "2": "two.key"}
+
+
+@pytest.mark.parametrize(
+    ("routing_key", "queue"),
+    [
+        ("celery", "celery"),
+        ("bulk.eu.mail", "bulk"),
+        ("bulk.eu.at.mail", "bulk.eu.at.mail"),  # a star is one word
+        ("bulk..mail", "bulk..mail"),
+        ("news", "all"),
+        ("news.eu", "all"),
+        ("news.eu.at", "all"),
+        ("newsletter", "newsletter"),
+        ("log", "any"),
+        ("shop.eu.log", "any"),
+        ("news.log", "news.log"),  # it may have come through either
+        ("two.key", "two.key"),
+        ("bulk", "bulk"),  # the name of a queue
+        ("other", "other"),
+        ("", ""),
+        ("bulk.e+u.mail", "bulk"),
+    ],
+)
+def test_the_queue_that_a_routing_key_came_through_is_found_where_there_is_one(routing_key, queue):
+    info = {"routing_key": routing_key, "exchange": "shop"}
+    assert route_in("shop.add", "shop.add", info, QUEUES) == Route("shop.add", "shop.add", queue, "shop", routing_key)
+
+
+@pytest.mark.parametrize("binding", [None, 7, "", "(", "#"])
+def test_any_binding_is_read(binding):
+    expected = "strange" if binding == "#" else "a.b"
+    assert route_in("a", "a", {"routing_key": "a.b"}, {"strange": binding}).queue == expected
 
 
 @pytest.mark.parametrize(

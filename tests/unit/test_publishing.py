@@ -1,4 +1,4 @@
-"""Publishing: whoever publishes, and however, no span stays open and no context attached, and headers are written anew."""
+"""Whoever publishes, and however: no span stays open, no context attached, and every field is written anew."""
 
 from __future__ import annotations
 

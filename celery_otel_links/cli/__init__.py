@@ -1,0 +1,20 @@
+"""`celery -A shop otel-links …`: the group of commands that Celery finds by the entry point `celery.commands`.
+
+Every start of `celery` imports this, a worker's too: a command imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import click
+
+from celery_otel_links.cli.view import view
+
+__all__ = ["otel_links"]
+
+
+@click.group(name="otel-links")
+def otel_links() -> None:
+    """See and check what celery-otel-links does."""
+
+
+otel_links.add_command(view)

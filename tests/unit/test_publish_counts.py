@@ -1,0 +1,60 @@
+"""How many messages a span has published: for the rule about loops, exact in threads, bounded, and of one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+import pytest
+
+from celery_otel_links._tracing import telemetry as _telemetry
+from celery_otel_links._tracing.telemetry import PublishCounts
+
+
+def test_messages_are_counted_per_span_whichever_thread_publishes_them():
+    counts = PublishCounts()
+    seen = []
+
+    def publish():
+        for _ in range(500):
+            seen.append(counts.with_one_more(1))
+            counts.with_one_more(2)
+
+    threads = [threading.Thread(target=publish) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == list(range(1, 4001))
+    assert counts.with_one_more(2) == 4001
+
+
+def test_a_span_that_goes_on_publishing_is_remembered_and_others_are_forgotten(monkeypatch):
+    monkeypatch.setattr(_telemetry, "_SPANS_COUNTED", 10)
+    counts = PublishCounts()
+    for number in range(100):
+        assert counts.with_one_more(0) == number + 1
+        assert counts.with_one_more(number + 1) == 1
+        assert len(counts._counts) <= 10
+    assert counts.with_one_more(1) == 1  # long forgotten
+    assert counts.with_one_more(0) == 101
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork of several threads: that is what is tested
+def test_a_forked_child_counts_anew_even_if_a_thread_was_just_counting():
+    counts = PublishCounts()
+    counts.with_one_more(1)
+    read, write = os.pipe()
+    with counts._lock:  # which nobody in the child would release
+        child = os.fork()
+        if not child:
+            try:
+                os.write(write, json.dumps([counts.with_one_more(1), counts.with_one_more(1)]).encode())
+            finally:
+                os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answers:
+        assert json.loads(answers.read()) == [1, 2]
+    os.waitpid(child, 0)
+    assert counts.with_one_more(1) == 2

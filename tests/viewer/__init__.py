@@ -1,0 +1,1 @@
+"""The window into linked traces: receiver, stories, terminal, and the page in a real browser."""
