@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,7 @@ def in_django(directory: Path, _valkey_url: str) -> Schedule:
 def in_redis(_directory: Path, valkey_url: str) -> Schedule:
     needs(_installed("redbeat"), "the package celery-redbeat")
     conf = {"beat_schedule": EVERY_SECOND, "redbeat_redis_url": valkey_url}
-    return Schedule(["--scheduler", "redbeat.RedBeatScheduler"], {**conf, "redbeat_key_prefix": f"{os.getpid()}:"})
+    return Schedule(["--scheduler", "redbeat.RedBeatScheduler"], {**conf, "redbeat_key_prefix": f"{uuid.uuid4().hex}:"})
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from tests.systems import schedules
 SCHEDULERS = [schedules.in_a_file, schedules.in_django, schedules.in_redis]
 
 
-
 def expect_ticks(system: Any) -> list[Span]:
     """Three ticks, as they have to be."""
     published = [span for span in system.until("apply_async/store.add", 3) if span.kind == "PRODUCER"]
