@@ -30,11 +30,10 @@ from celery_otel_links._worker import startup as _start
 from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
-from celery_otel_links._worker.last_flush import ChildFlush, ExitFlush
 from celery_otel_links._worker.lost_attempts import LostAttempts
 from celery_otel_links._worker.method_hooks import during
 from celery_otel_links._worker.never_ran import NeverRan
-from celery_otel_links._worker.periodic_flush import PeriodicFlush
+from celery_otel_links._worker.process_flush import ChildFlush, ExitFlush, PeriodicFlush
 from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.takeover import Takeover
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timezone
-from typing import Any
 
+from celery_otel_links._rules.batch import MESSAGES
 from celery_otel_links._rules.canvas import UNLOCK, Publisher, chord_keys, fans_out, next_id, shape_of, unlocked, whole
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Request, Shape
 from celery_otel_links._rules.request import SECOND
@@ -17,7 +17,7 @@ from celery_otel_links._rules.routes import MAPPERS
 _SPECIAL = MAPPERS | {UNLOCK}
 
 
-def outgoing(message: Message, publisher: Publisher | None, app: Any) -> Outgoing:
+def outgoing(message: Message, publisher: Publisher | None) -> Outgoing:
     """The facts of a message that Celery is about to publish, for protocols 2 (tuple body) and 1 (dict body)."""
     name, headers, body = message[:3]
     if isinstance(body, dict):
@@ -49,13 +49,15 @@ def outgoing(message: Message, publisher: Publisher | None, app: Any) -> Outgoin
     )
 
 
-def incoming(request: Request, name: str, app: Any) -> Incoming:
+def incoming(request: Request, name: str) -> Incoming:
     """The facts of a message as the worker sees it."""
     fields = vars(request)
     get = fields.get
     info, group, chord, chain = get("delivery_info") or {}, get("group"), get("chord"), get("chain")
     eta, retries, eager = get("eta"), get("retries"), get("is_eager")
-    redelivered, second = info.get("redelivered"), get(SECOND)
+    redelivered, second, messages = info.get("redelivered"), get(SECOND), get(MESSAGES)
+    if messages is not None:
+        return Incoming(messages=len(messages))
     if not (group or chord or chain or eta or retries or eager or redelivered or second) and name not in _SPECIAL:
         return PLAIN_IN
     last = chain[0] if chain and isinstance(chain, list) else None
@@ -73,9 +75,9 @@ def incoming(request: Request, name: str, app: Any) -> Incoming:
 
 
 def epoch(eta: object) -> float | None:
-    """An eta in seconds since the epoch. It is ISO 8601 text on the wire; without an offset it is as workers read it.
+    """An eta in seconds since the epoch. It is ISO 8601 text on the wire.
 
-    They take it as UTC whatever ``timezone`` and ``enable_utc`` are (``celery.utils.time.maybe_make_aware``).
+    Without an offset it is UTC: so workers take it, whatever ``timezone`` and ``enable_utc`` are.
     """
     if not isinstance(eta, str):
         return None

@@ -132,7 +132,7 @@ class Publisher:
         now, asked, headers = time.time(), publishing.asked, message.headers
         config, plans = self._telemetry.settled(app)
         attempt = current_attempt()
-        facts = outgoing(message, None if attempt is None else attempt.publisher, app)
+        facts = outgoing(message, None if attempt is None else attempt.publisher)
         plan = plans.to_publish(app, message, publishing.task)
         context = otel.get_current()
         active = get_current_span(context).get_span_context()

@@ -12,19 +12,16 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, set_span_in_context
 
-from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
-from celery_otel_links._rules.batch import gathered, messages_of
+from celery_otel_links._rules.batch import gathered
 from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
 from celery_otel_links._rules.texts import type_name
-from celery_otel_links._tracing.batches import deliver_batch
 from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
-from celery_otel_links._tracing.plans import Plan
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import chord_store, w3c
 
@@ -85,8 +82,8 @@ class Runner:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
         config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
-        delivery = _delivered(config, plan, app, request, now, telemetry.spans.most_links)
-        facts = delivery.facts
+        facts = incoming(request, name)
+        delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
             attempt.origin = attempt.outer.origin
@@ -135,13 +132,6 @@ class Runner:
                 finish(span, state=result.state, error=result.error)
 
 
-def _delivered(config: Config, plan: Plan, app: Any, request: Request, start: float, most_links: int) -> Delivery:
-    """The delivery that ``request`` is about, or that of a batch."""
-    if messages_of(request):
-        return deliver_batch(plan, request, start, most_links)
-    return deliver(config, plan, incoming(request, plan.route.name, app), request, start, most_links)
-
-
 def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None) -> tuple[Span | None, Context]:
     """Start the span, exactly as this delivery is to have it. Returns it, and the context with it.
 
@@ -173,7 +163,7 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
     name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
     config, plans = telemetry.settled(app)
     plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
-    delivery = _delivered(config, plan, app, request, start, telemetry.spans.most_links)
+    delivery = deliver(config, plan, incoming(request, name), request, start, telemetry.spans.most_links)
     if plan.excluded:
         return
     span, _ = open_span(telemetry, delivery, start)

@@ -68,6 +68,9 @@ class Announcements:
     def first_task(self, **_: Any) -> None:
         """In a pool's process: whoever makes a provider there has made it by now."""
         signals.task_prerun.disconnect(self.first_task)
+        config = self._telemetry.resolved
+        if config is None or not config.enabled:
+            return
         found = self._found()
         _warn(found)
         if found.scraped and _in_pool():

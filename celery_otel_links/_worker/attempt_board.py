@@ -18,7 +18,6 @@ import mmap
 import os
 import tempfile
 from contextlib import suppress
-from enum import Enum
 from typing import Any
 
 VARIABLE = "_CELERY_OTEL_LINKS_BOARD"
@@ -30,13 +29,6 @@ _WIDTH = 8
 # As many as Linux has process ids, if it is not configured otherwise; only pages that are written to take memory.
 _SLOTS = 32768
 _BYTES = _SLOTS * _WIDTH * 8
-
-
-class Owner(Enum):
-    """Who reports an attempt."""
-
-    MAIN = "the main process"
-    PROCESS = "the process that runs it"
 
 
 class AttemptBoard:
@@ -78,21 +70,29 @@ class AttemptBoard:
             return None
         return slot[SINCE]
 
-    def claimed(self, pid: int, delivery: float) -> bool:
-        """Whether the process has claimed to report this delivery."""
+    def claimed(self, pid: int, delivery: float, accepted: float) -> bool:
+        """Whether the process has claimed to report this delivery, which it ``accepted`` at that time."""
         slot = self._of(pid)
-        return slot is not None and slot[PID] == pid and slot[CLAIMED] == delivery and slot[LEFT] != delivery
+        if slot is None or slot[PID] != pid:
+            return False
+        if slot[BEGUN] == delivery:
+            return slot[CLAIMED] == delivery
+        return slot[SINCE] > accepted  # it runs one task after the other, and has begun the next
 
-    def take(self, pid: int, delivery: float) -> Owner | None:
-        """The main process would report this delivery. Who does; None where the process is just claiming it."""
+    def take(self, pid: int, delivery: float, accepted: float) -> bool:
+        """Take this delivery over from the process, and return True: unless the process has claimed it.
+
+        It may have done so only just now, and leave it; that it does at once.
+        """
         slot = self._of(pid)
-        if slot is None:
-            return Owner.MAIN
-        taken_before = slot[TAKEN] == delivery
-        slot[TAKEN] = delivery
-        if not self.claimed(pid, delivery):
-            return Owner.MAIN
-        return Owner.PROCESS if taken_before else None
+        if slot is not None:
+            slot[TAKEN] = delivery
+        return not self.claimed(pid, delivery, accepted)
+
+    def left(self, pid: int, delivery: float) -> bool:
+        """Whether the process has left to the main process what it had claimed."""
+        slot = self._of(pid)
+        return slot is not None and slot[PID] == pid and slot[LEFT] == delivery
 
     def _map(self, descriptor: int) -> None:
         self._numbers = memoryview(mmap.mmap(descriptor, _BYTES)).cast("d")

@@ -21,7 +21,9 @@ class Child:
 
     def started(self) -> None:
         """``worker_process_init``: from now on this process runs tasks."""
-        self._slot = self._board.slot()
+        self._slot = slot = self._board.slot()
+        if slot is not None:
+            slot[PID] = os.getpid()
 
     @property
     def runs_tasks(self) -> bool:
@@ -38,7 +40,7 @@ class Child:
             self._soft_limit.install()
         delivery = received_at(request)
         if delivery is not None:
-            slot[PID], slot[SINCE] = os.getpid(), time.time()
+            slot[SINCE] = time.time()
             slot[BEGUN] = delivery
 
     def claim(self, request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""Exporting what a process holds, within a time limit that the SDK's own calls do not keep."""
+"""Making several calls side by side, within a time limit that the calls themselves do not keep: the SDK's do not."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 Call = Callable[[], Any]
 Start = Callable[[Call], object]
 """Has a call made in another thread."""
-
-
-class Providers(Protocol):
-    """What has something to export, and how long that may take."""
-
-    @property
-    def flush_timeout(self) -> float: ...
-    def providers(self) -> list[Any]: ...
 
 
 class Flush:
@@ -56,16 +48,6 @@ class Flush:
     def recent(self) -> bool:
         """Whether its process can still be about to end because of it."""
         return time.monotonic() < self.deadline + self._timeout
-
-
-def flush_of(providers: Providers) -> Flush:
-    """A flush of the providers of spans, metrics and logs within ``flush_timeout``; it has not begun yet."""
-    return Flush(calls_of(providers, "force_flush"), providers.flush_timeout)
-
-
-def calls_of(providers: Providers, method: str) -> list[Call]:
-    """The method of each provider that has it."""
-    return [getattr(provider, method) for provider in providers.providers() if hasattr(provider, method)]
 
 
 def in_new_thread(call: Call) -> threading.Thread:

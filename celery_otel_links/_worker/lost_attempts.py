@@ -97,7 +97,7 @@ class LostAttempts:
             error=error,
             start=request.time_start,
         )
-        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=fields[RECEIVED]))
+        self._takeover.at_once(_case(attempt, pid))
 
     def lost_batch(self, task: Any, args: Any, start: float, pid: int, failure: Any) -> None:
         """A batch that its process did not end."""
@@ -136,7 +136,7 @@ class LostAttempts:
             error=Terminated(human_status(-signum) if isinstance(signum, int) else signum),
             start=received.time_start,
         )
-        case = Case(attempt=attempt, pid=pid, delivery=received.request_dict[RECEIVED])
+        case = _case(attempt, pid)
         if signum in _ENDING:
             self._takeover.once_gone(case)
         else:
@@ -161,7 +161,12 @@ class LostAttempts:
             error=WorkerLostError(f"Worker process {pid} was gone before the pool knew that the task had begun"),
             start=start,
         )
-        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=fields[RECEIVED]))
+        self._takeover.at_once(_case(attempt, pid))
+
+
+def _case(attempt: LostAttempt, pid: int) -> Case:
+    delivery = vars(attempt.request)[RECEIVED]
+    return Case(attempt=attempt, pid=pid, delivery=delivery, accepted=attempt.start or 0.0)
 
 
 def _unwrapped(failure: Any) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from celery_otel_links._errors import contained
 from celery_otel_links._rules.facts import LostAttempt
-from celery_otel_links._worker.attempt_board import AttemptBoard, Owner
+from celery_otel_links._worker.attempt_board import AttemptBoard
 
 _PAUSE = 0.5
 """Seconds between two looks at the board."""
@@ -21,6 +22,8 @@ class Case(NamedTuple):
     attempt: LostAttempt
     pid: int
     delivery: float
+    accepted: float
+    """When the process accepted it, in seconds since the epoch."""
 
 
 class Takeover:
@@ -29,45 +32,55 @@ class Takeover:
     def __init__(self, board: AttemptBoard, report: Callable[[LostAttempt], None]) -> None:
         self._board = board
         self._report = report
-        self._open: list[Case] = []
+        self._open: dict[object, Callable[[], None]] = {}
+        """What is still to be looked at."""
         self.timer: Any = None
         """The worker's, once it is ready."""
 
     def at_once(self, case: Case) -> None:
         """Of a process that is gone, or has no time to report: unless it has claimed the attempt before."""
-        owner = self._board.take(case.pid, case.delivery)
-        if owner is Owner.MAIN:
+        if self._board.take(case.pid, case.delivery, case.accepted):
             self._report(case.attempt)
-        elif owner is None and self.timer is not None:
-            self._open.append(case)
-            self._again(case, 0)
+        elif self.timer is not None:
+            self._later(partial(self._if_left, case), at_the_end=partial(self._if_left, case))
 
     def once_gone(self, case: Case) -> None:
         """Of a process that a signal ends, and that reports the attempt, unless the signal came before the attempt.
 
         A task that is terminated while it waits in the pool's buffer is so the moment that a process accepts it.
         """
-        self._open.append(case)
         self._look(case, _LOOKS if self.timer is not None else 0)
 
     def settle(self) -> None:
         """When the worker has stopped, and its processes with it: nothing can become clearer any more."""
-        for case in list(self._open):
-            self._look(case, 0)
+        self.timer = None
+        while self._open:
+            with contained("reporting a lost attempt"):
+                self._open.popitem()[1]()
 
-    def _look(self, case: Case, more: int) -> None:
-        if case not in self._open:
+    def _look(self, case: Case, more: int = 0) -> None:
+        alive = more and _alive(case.pid)
+        if self._board.claimed(case.pid, case.delivery, case.accepted):  # asked last: it may claim, and then end
             return
-        with contained("reporting a lost attempt"):
-            alive = more and _alive(case.pid)
-            if alive and not self._board.claimed(case.pid, case.delivery):  # asked last: it may claim, and then end
-                self._again(case, more - 1)
-                return
-            self._open.remove(case)
+        if alive:
+            self._later(partial(self._look, case, more - 1), at_the_end=partial(self._look, case))
+        else:
             self.at_once(case)
 
-    def _again(self, case: Case, more: int) -> None:
-        self.timer.call_after(_PAUSE, self._look, (case, more))
+    def _later(self, look: Callable[[], None], at_the_end: Callable[[], None]) -> None:
+        key = object()
+
+        def look_unless_settled() -> None:
+            if self._open.pop(key, None) is not None:
+                with contained("reporting a lost attempt"):
+                    look()
+
+        self._open[key] = at_the_end
+        self.timer.call_after(_PAUSE, look_unless_settled, ())
+
+    def _if_left(self, case: Case) -> None:
+        if self._board.left(case.pid, case.delivery):
+            self._report(case.attempt)
 
 
 def _alive(pid: int) -> bool:

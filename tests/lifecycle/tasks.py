@@ -77,6 +77,13 @@ def _answering(app: Celery) -> None:
     def reject() -> None:
         raise Reject("no", requeue=False)
 
+    @task(app, acks_late=True)
+    def reject_once(path: str) -> None:
+        """The first delivery goes back to the queue, the second succeeds."""
+        if not Path(path).exists():
+            Path(path).touch()
+            raise Reject("not yet", requeue=True)
+
     @task(app)
     def return_nonsense() -> object:
         return object()

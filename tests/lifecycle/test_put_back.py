@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links import Config
+from celery_otel_links._config.sources import Configuration
 from celery_otel_links._rules.request import unstarted
 from celery_otel_links._tracing.run import report
 from celery_otel_links._tracing.telemetry import Telemetry
@@ -68,8 +69,8 @@ def pool(board, exporter):
     """A pool whose main process looks for lost attempts; `given` are the jobs that it gives to the next process."""
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    read = Config.from_mapping
-    telemetry = Telemetry(app=None, config=Config(), read=read, tracer_provider=provider, meter_provider=None)
+    configuration = Configuration(given=Config())
+    telemetry = Telemetry(configuration=configuration, tracer_provider=provider, meter_provider=None)
     lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
     given = []
     pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)

@@ -16,7 +16,6 @@ from tests.harness.needs import needs
 from tests.harness.recording import Span
 from tests.harness.waiting import until
 
-
 APP = {"app": "tests.systems.batch_app:app", "env": {"OTEL_LINKS_TEST_APP": "tests.systems.batch_app"}}
 RUN = "run/store.together"
 

@@ -40,7 +40,7 @@ def delivered(headers, *, task=None, style=None, most=128, queue="celery", **con
     info = {"routing_key": queue, "exchange": "", "redelivered": False}
     request = Request({"id": "the-id", "delivery_info": info, **headers})
     plan = plans.to_run(app, task and type("Task", (), {"otel_propagation": task}), "shop.add", info, None)
-    return deliver(chosen, plan, incoming(request, "shop.add", app), request, START, most)
+    return deliver(chosen, plan, incoming(request, "shop.add"), request, START, most)
 
 
 def header(mode="child", reason="default", rank=9, *, published=START - 5, **claims):

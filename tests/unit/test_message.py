@@ -108,7 +108,7 @@ def test_any_binding_is_read(binding):
     ],
 )
 def test_a_second_delivery_is_known_by_the_broker_or_the_worker(fields, redelivered, second):
-    facts = incoming(Context({"id": "1", **fields}), "shop.add", APP)
+    facts = incoming(Context({"id": "1", **fields}), "shop.add")
     assert (facts.redelivered, facts.second) == (redelivered, second)
 
 
@@ -152,28 +152,28 @@ def sent(**fields):
 
 @pytest.mark.parametrize("fields", SPECIAL.values(), ids=SPECIAL)
 def test_what_is_special_about_a_message_is_seen_on_both_sides(fields):
-    assert outgoing(sent(**fields), None, APP) != PLAIN_OUT
-    assert incoming(Context({"id": "1", **fields}), "shop.add", APP) != PLAIN_IN
+    assert outgoing(sent(**fields), None) != PLAIN_OUT
+    assert incoming(Context({"id": "1", **fields}), "shop.add") != PLAIN_IN
 
 
 def test_a_message_without_anything_special_is_plain_on_both_sides():
-    assert outgoing(sent(), None, APP) is PLAIN_OUT
-    assert outgoing(sent(eta=None, group_index=None, expires=ETA, timelimit=[1, 2]), None, APP) is PLAIN_OUT
+    assert outgoing(sent(), None) is PLAIN_OUT
+    assert outgoing(sent(eta=None, group_index=None, expires=ETA, timelimit=[1, 2]), None) is PLAIN_OUT
     fields = {"eta": None, "retries": 0, "delivery_info": {"redelivered": False, "routing_key": "celery"}}
-    assert incoming(Context({"id": "1", **fields}), "shop.add", APP) is PLAIN_IN
+    assert incoming(Context({"id": "1", **fields}), "shop.add") is PLAIN_IN
 
 
 @pytest.mark.parametrize("name", ["celery.map", "celery.starmap", "celery.chunks", "celery.chord_unlock"])
 def test_the_tasks_that_celery_has_for_a_canvas_are_never_plain(name):
-    assert outgoing(sent()._replace(name=name), None, APP) is not PLAIN_OUT
-    assert incoming(Context({"id": "1"}), name, APP) is not PLAIN_IN
+    assert outgoing(sent()._replace(name=name), None) is not PLAIN_OUT
+    assert incoming(Context({"id": "1"}), name) is not PLAIN_IN
 
 
 def test_an_eager_task_and_the_group_of_a_header_task_are_facts():
-    assert incoming(Context({"id": "1", "is_eager": True}), "shop.add", APP) == Incoming(eager=True)
-    facts = incoming(Context({"id": "1", **SPECIAL["chord"], **SPECIAL["group"]}), "shop.add", APP)
+    assert incoming(Context({"id": "1", "is_eager": True}), "shop.add") == Incoming(eager=True)
+    facts = incoming(Context({"id": "1", **SPECIAL["chord"], **SPECIAL["group"]}), "shop.add")
     assert (facts.header_of, facts.chords, facts.fan_out) == ("gid", ("body",), True)
-    assert incoming(Context({"id": "1", **SPECIAL["chain"]}), "shop.add", APP).next_id == "next"
+    assert incoming(Context({"id": "1", **SPECIAL["chain"]}), "shop.add").next_id == "next"
 
 
 PROTOCOL_1 = {"id": "1", "task": "shop.add", "eta": ETA}
@@ -222,7 +222,7 @@ tasks = st.sampled_from(["shop.add", "celery.map", "celery.chord_unlock"])
 @given(st.dictionaries(names, anything), tasks)
 def test_no_field_of_a_request_makes_reading_it_raise(fields, name):
     request = Context({"id": "1", **fields})
-    facts = incoming(request, name, SimpleNamespace(timezone=None))
+    facts = incoming(request, name)
     assert isinstance(facts.retries, int)
     assert facts.retries >= 0
     assert received_at(request) is None or received_at(request) > 0

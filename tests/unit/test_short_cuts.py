@@ -112,14 +112,14 @@ def test_the_facts_of_a_message_are_those_of_the_general_way(name, told, request
     if request is not None:
         publisher = Publisher.of(Request({**request, "id": "mine"}), its_name, next_id(request))
     general = None if publisher is None else publisher._replace(plain=False)
-    assert outgoing(message, publisher, APP) == without_short_cut(outgoing, message, general, APP)
+    assert outgoing(message, publisher) == without_short_cut(outgoing, message, general)
 
 
 @given(names, mostly_plain, st.sampled_from([None, False, True]), st.sampled_from([None, True]), st.booleans())
 def test_the_facts_of_a_delivery_are_those_of_the_general_way(name, told, redelivered, second, eager):
     info = {**INFO, "redelivered": redelivered}
     request = Request({**told, "delivery_info": info, "celery-otel-links-second": second, "is_eager": eager})
-    assert incoming(request, name, APP) == without_short_cut(incoming, request, name, APP)
+    assert incoming(request, name) == without_short_cut(incoming, request, name)
 
 
 rules = st.dictionaries(st.sampled_from(["*", "shop.*", "celery"]), modes, max_size=2).map(Patterns)
@@ -148,7 +148,7 @@ def test_a_plain_delivery_is_the_one_of_the_general_way(config, attribute, text,
     if tenant:
         told["baggage"] = "tenant=42"
     request = Request(told)
-    facts = incoming(request, "shop.add", APP)
+    facts = incoming(request, "shop.add")
     assert facts is PLAIN_IN
     arguments = (config, plan, facts, request, start, 128)
     plain = [_delivery.deliver(*arguments) for _ in range(2)]  # the second time its text is known

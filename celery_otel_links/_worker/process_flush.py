@@ -1,18 +1,53 @@
-"""The last flush of each process: a pool's before it ends, a worker's or beat's when its interpreter ends."""
+"""When a process exports what it holds: soon after each task, if that is asked for, and before it ends.
+
+A process of a pool ends without its interpreter's knowing; a worker's main process and beat end with theirs.
+"""
 
 from __future__ import annotations
 
 import atexit
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 from billiard.util import Finalize
 
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._worker.flush import Flush, WaitingThreads, calls_of, flush_of, in_new_thread
+from celery_otel_links._worker.flush import Call, Flush, WaitingThreads, in_new_thread
 
 _PROVIDERS = 3
+
+
+class PeriodicFlush:
+    """``flush_interval``: soon after the end of each task, by a thread that no task waits for.
+
+    One flush at a time: while an exporter hangs, none is begun besides.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._task_ended = threading.Event()
+        self._process: int | None = None
+        """The one in which the thread runs: a fork takes no thread along."""
+
+    def after_task(self) -> None:
+        """``task_postrun``: have everything exported within the interval."""
+        config = self._telemetry.resolved
+        if config is None or config.flush_interval is None:
+            return
+        if self._process != os.getpid():  # the first task of this process
+            self._process, self._task_ended = os.getpid(), threading.Event()
+            task_ended, interval = self._task_ended, config.flush_interval
+            in_new_thread(lambda: self._repeat(task_ended, interval))
+        self._task_ended.set()
+
+    def _repeat(self, task_ended: threading.Event, interval: float) -> None:
+        while task_ended.wait():
+            time.sleep(interval)
+            task_ended.clear()
+            _flush_of(self._telemetry).begin(in_new_thread).wait_to_the_end()
 
 
 class ChildFlush:
@@ -28,7 +63,7 @@ class ChildFlush:
 
         A task that takes its process along flushes, and its process again: both share one time limit.
         """
-        flush = flush_of(self._telemetry).begin(in_new_thread)
+        flush = _flush_of(self._telemetry).begin(in_new_thread)
         if self._last is not None and self._process == os.getpid() and self._last.recent():
             flush.deadline = self._last.deadline
         self._last, self._process = flush, os.getpid()
@@ -70,7 +105,7 @@ class ExitFlush:
         for it too.
         """
         if self._threads is not None and self._process == os.getpid() and self._begun is None:
-            self._begun = flush_of(self._telemetry).begin(self._threads.start)
+            self._begun = _flush_of(self._telemetry).begin(self._threads.start)
 
     def remove(self) -> None:
         """Undo :meth:`install`."""
@@ -81,9 +116,19 @@ class ExitFlush:
         if threads is None or self._process != os.getpid():
             return
         self._settle()
-        flush = flush_of(self._telemetry).begin(threads.start)
+        flush = _flush_of(self._telemetry).begin(threads.start)
         if begun is not None and not begun.done():
             flush.deadline = min(flush.deadline, begun.deadline)
         if not flush.wait():
-            for shutdown in calls_of(self._telemetry, "shutdown"):
+            for shutdown in _calls_of(self._telemetry, "shutdown"):
                 atexit.unregister(shutdown)  # with which providers would wait for it all over again
+
+
+def _flush_of(telemetry: Telemetry) -> Flush:
+    """A flush of the providers of spans, metrics and logs within ``flush_timeout``; it has not begun yet."""
+    return Flush(_calls_of(telemetry, "force_flush"), telemetry.flush_timeout)
+
+
+def _calls_of(telemetry: Telemetry, method: str) -> list[Call]:
+    """The method of each provider that has it."""
+    return [getattr(provider, method) for provider in telemetry.providers() if hasattr(provider, method)]
