@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 
-from celery_otel_links._rules.batch import MESSAGES
 from celery_otel_links._rules.canvas import UNLOCK, Publisher, chord_keys, fans_out, next_id, shape_of, unlocked, whole
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Request, Shape
-from celery_otel_links._rules.request import SECOND
+from celery_otel_links._rules.request import MESSAGES, SECOND
 from celery_otel_links._rules.routes import MAPPERS
 
 _SPECIAL = MAPPERS | {UNLOCK}

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
-from celery_otel_links._rules.batch import messages_of
 from celery_otel_links._rules.facts import Decision, LinkKind, Mode, Relation, Request
 from celery_otel_links._rules.latency import Latency, measure
 from celery_otel_links._rules.message import epoch
 from celery_otel_links._rules.policy import NO_CONTEXT, capped
 from celery_otel_links._rules.relation import limited
-from celery_otel_links._rules.request import header, received_at
+from celery_otel_links._rules.request import header, messages_of, received_at
 from celery_otel_links._wire import header as wire
 from celery_otel_links._wire import w3c
 

@@ -10,9 +10,9 @@ from celery import Celery
 
 from celery_otel_links._config.conventions import Broker, Style, broker_of
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
-from celery_otel_links._rules.batch import is_batch_task
 from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
 from celery_otel_links._rules.policy import Choose, Facts, Policy, trusted
+from celery_otel_links._rules.request import is_batch_task
 from celery_otel_links._rules.routes import MAPPERS, route_in, route_out, rule_name, sent_kwargs
 from celery_otel_links._rules.texts import LONGEST_NAME, printable
 from celery_otel_links._wire.header import written

@@ -16,10 +16,10 @@ from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
-from celery_otel_links._rules.batch import gathered
 from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
+from celery_otel_links._rules.request import gathered
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
 from celery_otel_links._tracing.telemetry import Telemetry

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.batch import PACKAGE
+from celery_otel_links._rules.request import PACKAGE
 
 Lost = Callable[[Any, Any, float, int, Any], None]
 """Gets the task, the arguments of its run, when that began, the process, and the pool's failure."""

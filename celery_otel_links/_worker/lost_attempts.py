@@ -14,9 +14,8 @@ from billiard.common import human_status
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 
 from celery_otel_links._errors import contained
-from celery_otel_links._rules.batch import gathered, is_batch_task
 from celery_otel_links._rules.facts import LostAttempt, Request
-from celery_otel_links._rules.request import RECEIVED, SECOND, received_at, unstarted
+from celery_otel_links._rules.request import RECEIVED, SECOND, gathered, is_batch_task, received_at, unstarted
 from celery_otel_links._worker import batch_jobs
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.method_hooks import ahead, during
@@ -111,7 +110,8 @@ class LostAttempts:
             error=_unwrapped(failure),
             start=start,
         )
-        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=received_at(request) or 0.0))
+        received = received_at(request) or 0.0
+        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=received, accepted=start))
 
     def terminated(self, request: Request, signum: Any) -> bool:
         """``task_revoked`` of a task that a signal ends. Returns whether it has begun, so that there is an attempt.
