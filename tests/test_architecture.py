@@ -145,4 +145,6 @@ def test_only_waiting_sleeps():
         "tests/harness/waiting.py",
         "tests/acceptance/shop.py",
         "tests/lifecycle/tasks.py",
+        "tests/systems/batch_app.py",
+        "tests/viewer/other.py",
     }  # a task may take its time

@@ -104,7 +104,7 @@ class Publisher:
         publishing = under_way.get()
         try:
             message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            if publishing is not None and publishing.app is not None and publishing.id == message.id:
+            if publishing is not None and publishing.app is not None and str(publishing.id) == message.id:
                 publishing.id = None
                 self._before(publishing, publishing.app, message)
             else:

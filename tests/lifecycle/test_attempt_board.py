@@ -26,7 +26,7 @@ def board():
 
 @pytest.fixture
 def child(board):
-    child = Child(board, None, None)
+    child = Child(board)
     child.started()
     child.begin(REQUEST)
     return child

@@ -22,11 +22,12 @@ from opentelemetry.trace import NoOpTracerProvider
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
 import celery_otel_links
+from celery_otel_links._config.options import HISTOGRAMS
 from tests.acceptance.shop import Unavailable, open_shop
 from tests.harness.metering import JsonLinesMetricExporter
 from tests.harness.recording import JsonLinesSpanExporter
 from tests.harness.workers import Settings
-from tests.metrics.told import FINE, HISTOGRAMS, LATENCIES, VARIABLE
+from tests.metrics.told import FINE, LATENCIES, VARIABLE
 
 settings = Settings.of_environment()
 told: dict[str, Any] = json.loads(os.environ[VARIABLE])

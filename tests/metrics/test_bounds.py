@@ -109,6 +109,7 @@ def test_histograms_are_recorded_by_name_and_everything_is_counted(timing, wante
     instruments.started(task, OPERATION, WAITED, False, None)
     instruments.ended(task, OPERATION, ("SUCCESS", None), 0.1, None)
     instruments.ran_on("shop.add", "w", 0.1)
+    instruments.ticked("every-minute", 0.1, None)
     seen = {metric.name for _, metric, _ in points(reader.get_metrics_data())}
     assert seen == {*COUNTERS, *(wanted if timing else ())}
     meters.shutdown()

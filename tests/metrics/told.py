@@ -4,16 +4,6 @@ from __future__ import annotations
 
 VARIABLE = "OTEL_LINKS_TEST_METERING"
 """JSON: where they go (`file`, `otlp`, `prometheus`), `every` so many milliseconds; `fine`, `stopwatch`, `untraced`."""
-HISTOGRAMS = (
-    "celery.task.latency.queue",
-    "celery.task.latency.broker",
-    "celery.task.latency.prefetch",
-    "celery.task.duration",
-    "messaging.process.duration",
-    "messaging.client.operation.duration",
-    "flower.task.runtime.seconds",
-)
-"""All that there are; a worker that is measured records each of them."""
 LATENCIES = ("celery.task.latency.queue", "celery.task.latency.broker", "celery.task.latency.prefetch")
 FINE = tuple(0.001 * 1.02**step for step in range(600))
 """Boundaries of the histograms `fine.<name>`: two percent apart."""

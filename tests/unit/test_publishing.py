@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from celery import signals
 from opentelemetry import baggage, trace
@@ -130,3 +132,18 @@ def test_a_retry_writes_every_field_anew(shop):
 def test_baggage_that_a_task_has_removed_does_not_travel_with_its_retry(shop):
     _, after = retried(shop, without="tenant")
     assert "baggage" not in after
+
+
+@pytest.mark.parametrize("task_id", ["the-id", UUID(int=7), None], ids=["a text", "a UUID", "Celery's own"])
+def test_the_end_of_a_publish_is_seen_whatever_its_id_is(shop, task_id):
+    with pytest.raises(Exception, match="nonsense"):
+        shop.publish("shop.add", task_id=task_id, serializer="nonsense")
+    (span,) = shop.spans
+    assert span.status.status_code is trace.StatusCode.ERROR
+    assert span.attributes["messaging.message.id"] == str(task_id or span.attributes["messaging.message.id"])
+
+
+def test_an_id_may_be_given_by_its_place(shop):
+    shop.app.send_task("shop.add", (), {}, None, None, "the-id")
+    (span,) = shop.spans
+    assert span.attributes["messaging.message.id"] == shop.sent[-1][1]["id"] == "the-id"

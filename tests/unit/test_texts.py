@@ -11,7 +11,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from celery_otel_links._emit.names import HISTOGRAMS
+from celery_otel_links._config.options import HISTOGRAMS
 from celery_otel_links._rules.texts import LONGEST_NAME, printable, text_of, traceback_of, type_name
 from tests.unit.strategies import anything
 
@@ -113,7 +113,7 @@ def metered(shop_with):
     """A shop of which everything is emitted, and its metrics."""
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader])
-    yield lambda **config: shop_with(meters=meters, histograms=sorted(HISTOGRAMS), **config), reader
+    yield lambda **config: shop_with(meters=meters, histograms=list(HISTOGRAMS), **config), reader
     meters.shutdown()
 
 
