@@ -5,11 +5,9 @@ Most messages are plain: no canvas, no retry, no eta. They all have the same fac
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timezone
-
 from celery_otel_links._rules.canvas import UNLOCK, Publisher, chord_keys, fans_out, next_id, shape_of, unlocked, whole
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Request, Shape
+from celery_otel_links._rules.latency import epoch
 from celery_otel_links._rules.request import MESSAGES, SECOND
 from celery_otel_links._rules.routes import MAPPERS
 
@@ -71,20 +69,3 @@ def incoming(request: Request, name: str) -> Incoming:
         header_of=str(group) if chord and group else None,
         next_id=next_id(fields),
     )
-
-
-def epoch(eta: object) -> float | None:
-    """An eta in seconds since the epoch. It is ISO 8601 text on the wire.
-
-    Without an offset it is UTC: so workers take it, whatever ``timezone`` and ``enable_utc`` are.
-    """
-    if not isinstance(eta, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(eta.replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        seconds = moment.timestamp()
-    except Exception:  # what stands on the wire never raises
-        return None
-    return seconds if math.isfinite(seconds) else None

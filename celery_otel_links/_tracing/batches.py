@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
 from celery_otel_links._rules.facts import Decision, LinkKind, Mode, Relation, Request
-from celery_otel_links._rules.latency import Latency, measure
-from celery_otel_links._rules.message import epoch
+from celery_otel_links._rules.latency import Latency, epoch, measure
 from celery_otel_links._rules.policy import NO_CONTEXT, capped
 from celery_otel_links._rules.relation import limited
-from celery_otel_links._rules.request import header, messages_of, received_at
+from celery_otel_links._rules.request import header, received_at
 from celery_otel_links._wire import header as wire
-from celery_otel_links._wire import w3c
 
 BATCH = Decision("link", "batch", 0)
 """Of the run of a batch, whatever the rules say about its messages: they may come from many traces."""
+
+
+Message = tuple[Request, "SpanContext | None"]
+"""A message and its creation context."""
 
 
 class Batch(NamedTuple):
@@ -42,9 +45,9 @@ class _Member(NamedTuple):
     latency: Latency
 
 
-def batch_of(request: Request, trust: Mode, start: float, most_links: int) -> Batch:
-    """The batch that ``request`` is about, which starts at ``start`` and came from a queue that is trusted so far."""
-    members = [_member(message, trust, start) for message in messages_of(request)]
+def batch_of(messages: Iterable[Message], trust: Mode, start: float, most_links: int) -> Batch:
+    """The batch of these ``messages``, which starts at ``start`` and came from a queue that is trusted so far."""
+    members = [_member(message, creation, trust, start) for message, creation in messages]
     links: list[tuple[LinkKind, SpanContext]] = [
         ("producer", member.creation) for member in members if member.creation is not None
     ]
@@ -60,9 +63,9 @@ def batch_of(request: Request, trust: Mode, start: float, most_links: int) -> Ba
     )
 
 
-def _member(message: Request, trust: Mode, start: float) -> _Member:
+def _member(message: Request, creation: SpanContext | None, trust: Mode, start: float) -> _Member:
     published, claims = wire.decode(header(message, wire.HEADER))
-    creation = None if trust == "none" else w3c.extract(message, False)[1]
+    creation = None if trust == "none" else creation
     latency = measure(start, published, epoch(message.eta), received_at(message), None, claims.captured)
     return _Member(creation, limited(claims, trust).origin or creation, published, latency)
 

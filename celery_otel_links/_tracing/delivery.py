@@ -21,7 +21,7 @@ from celery_otel_links._rules.facts import MODES, NOTHING, PLAIN_IN, Claims, Dec
 from celery_otel_links._rules.latency import Latency, measure
 from celery_otel_links._rules.policy import NO_CONTEXT, beyond, capped
 from celery_otel_links._rules.relation import Arrival, limited, plainly_related, relate
-from celery_otel_links._rules.request import header, received_at
+from celery_otel_links._rules.request import header, messages_of, received_at
 from celery_otel_links._tracing.batches import batch_of
 from celery_otel_links._tracing.plans import Plan, Reading, Stamp
 from celery_otel_links._wire import header as wire
@@ -115,7 +115,8 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
 
 
 def _deliver_batch(plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
-    decision, relation, published, origin, latency, others = batch_of(request, plan.trust, start, most_links)
+    messages = ((message, w3c.extract(message, False)[1]) for message in messages_of(request))
+    decision, relation, published, origin, latency, others = batch_of(messages, plan.trust, start, most_links)
     return Delivery(
         plan=plan,
         id="",
