@@ -80,9 +80,7 @@ def test_contrib_ends_the_span_of_a_publish_by_name_before_it_is_published(story
     assert (publish.end - publish.start) / 1e9 >= slow_broker
 
 
-@pytest.mark.parametrize(
-    "options", [{"use_span_link": True}, {"config": {"defualt": "link"}}, {"config": {"default": "lnik"}}]
-)
+@pytest.mark.parametrize("options", [{"config": {"defualt": "link"}}, {"config": {"default": "lnik"}}])
 def test_contrib_silently_accepts_a_misspelt_option(story, options):
     story.end()
     with pytest.raises(ConfigError):
