@@ -10,17 +10,15 @@ import threading
 
 import pytest
 
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda request: pickle.loads(pickle.dumps(request)),
+    "json": lambda request: json.dumps(vars(request)),
+}
 
-@pytest.mark.parametrize(
-    "copied",
-    [
-        copy.copy,
-        copy.deepcopy,
-        lambda request: pickle.loads(pickle.dumps(request)),
-        lambda request: json.dumps(vars(request)),
-    ],
-    ids=["copy", "deepcopy", "pickle", "json"],
-)
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 def test_a_request_can_be_copied_and_serialised(shop, copied):
     def body():
         return copied(task.request) is not None
@@ -47,9 +45,14 @@ def in_a_thread(inner):
 @pytest.mark.parametrize("way", [as_a_function, by_apply, in_a_thread])
 def test_the_origin_is_known_wherever_a_task_publishes(shop, way):
     """The first linked trace is where the story left the request; its second hop still leads there."""
-    last = shop.task("shop.last")
-    inner = shop.task("shop.inner", lambda: last.apply_async(otel_propagation="link") and None)
-    outer = shop.task("shop.outer", lambda: way(inner))
+
+    def publish():
+        last.apply_async(otel_propagation="link")
+
+    def call():
+        way(inner)
+
+    last, inner, outer = shop.task("shop.last"), shop.task("shop.inner", publish), shop.task("shop.outer", call)
     with shop.tracer.start_as_current_span("request"):
         outer.apply_async(otel_propagation="link")
     (origin,) = shop.named("apply_async/shop.outer")

@@ -30,7 +30,11 @@ def test_a_meter_provider_that_cannot_be_hashed_has_metrics_and_hooks_are_called
 
 def test_with_fewer_links_than_ours_the_nearest_are_kept_and_the_others_counted(shop_with):
     shop = shop_with(provider=TracerProvider(span_limits=SpanLimits(max_links=1)))
-    task = shop.task("shop.hop", lambda: task.apply_async(otel_propagation="link") and None)
+
+    def hop():
+        task.apply_async(otel_propagation="link")
+
+    task = shop.task("shop.hop", hop)
     with shop.tracer.start_as_current_span("request"):
         task.apply_async(otel_propagation="link")
     shop.run(task, shop.sent[-1][1])
@@ -49,7 +53,7 @@ class Raising(SpanProcessor):
 
 
 @pytest.mark.parametrize("mode", ["child", "link"])
-def test_a_processor_that_raises_costs_the_span_and_not_the_headers(shop_with, mode, caplog):
+def test_a_processor_that_raises_costs_the_span_and_not_the_headers(shop_with, mode):
     provider = TracerProvider()
     provider.add_span_processor(Raising())
     shop = shop_with(provider=provider)
@@ -59,9 +63,6 @@ def test_a_processor_that_raises_costs_the_span_and_not_the_headers(shop_with, m
     headers = shop.sent[-1][1]
     assert f";mode={mode};" in headers["celery-otel-links"]
     assert f"{request.get_span_context().trace_id:032x}" in headers["traceparent"]
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        "the start of a PRODUCER span failed; the task goes on without it (said once)"
-    ]
 
 
 def test_the_order_of_attributes_is_fixed(shop):
@@ -71,14 +72,8 @@ def test_the_order_of_attributes_is_fixed(shop):
     decided = ["celery.task_name", "celery.propagation.mode", "celery.propagation.reason"]
     waited = ["celery.latency.enqueue_to_start", "celery.latency.queue"]
     assert list(published.attributes) == [*fixed, *decided, "messaging.message.id"]
-    assert list(run.attributes) == [
-        *fixed,
-        *decided,
-        "celery.hostname",
-        *waited,
-        "messaging.message.id",
-        "celery.state",
-    ]
+    last = ["messaging.message.id", "celery.state"]
+    assert list(run.attributes) == [*fixed, *decided, "celery.hostname", *waited, *last]
 
 
 def test_a_publisher_names_the_broker_that_it_writes_to(shop):
