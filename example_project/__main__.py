@@ -1,6 +1,7 @@
 """`python -m example_project`: run the shop on a real worker, and show its traces, links and queue latencies."""
 
 import argparse
+import os
 import signal
 import sys
 from types import FrameType
@@ -29,6 +30,9 @@ def main() -> int:
     except show.DemoError as error:
         print(f"example: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever reads the output has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 

@@ -18,15 +18,16 @@ NEEDS = "the viewer's parts come with: pip install 'celery-otel-links[view]'"
 @click.option("--keep", default=50_000, show_default=True, help="Spans to hold in memory; the oldest go first.")
 @click.option("--forward", metavar="URL", help="Pass everything on to a collector of yours too: OTLP/HTTP.")
 @click.option("--html", metavar="FILE", help="Write the page into a file when the command ends.")
+@click.option("--print", "prints", is_flag=True, help="Print the traces as trees when the command ends.")
 @click.pass_context
-def view(context: click.Context, port: int, keep: int, forward: str | None, html: str | None) -> None:
+def view(context: click.Context, port: int, keep: int, forward: str | None, html: str | None, prints: bool) -> None:
     """Show the traces of your processes, and the links between them, on a page of this machine.
 
     Receives OTLP over HTTP and keeps it in memory until it is stopped. Start it, set the variables that it prints
     where your web processes and workers start, and open the page.
     """
     try:
-        from celery_otel_links.cli.viewer import page
+        from celery_otel_links.cli.viewer import page, terminal
         from celery_otel_links.cli.viewer.collector import Collector, CollectorError
     except ImportError as error:
         raise click.ClickException(f"{error}; {NEEDS}") from error
@@ -44,6 +45,8 @@ def view(context: click.Context, port: int, keep: int, forward: str | None, html
         collector.close()
     spans = collector.recording.spans
     click.echo(f"\n{len(spans):,} spans were received.")
+    if prints:
+        terminal.show(collector.recording)
     if html:
         page.write(html, page.Show(title=title, spans=spans, before=collector.before.spans))
         click.echo(f"The page is in {html}")

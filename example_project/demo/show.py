@@ -1,7 +1,6 @@
 """The demo from start to end: servers up, requests played, quiet awaited, servers down, pictures drawn."""
 
 import json
-import os
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
@@ -11,9 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from celery_otel_links.cli.viewer import latency, page, trees
+from celery_otel_links.cli.viewer import page, terminal
 from celery_otel_links.cli.viewer.collector import Collector, CollectorError
-from celery_otel_links.cli.viewer.story import Stories
 from example_project.demo import play, serve, servers
 from example_project.demo.servers import SIGNALS, DemoError
 from example_project.demo.shops import Shops
@@ -21,7 +19,6 @@ from example_project.demo.shops import Shops
 __all__ = ["SIGNALS", "DemoError", "Options", "run"]
 
 PATIENCE = 15.0  # seconds for the last task to run and to be exported
-WIDTH = 100  # where the output is no terminal
 TITLE = "A small shop"
 
 
@@ -39,9 +36,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Play, then print; `DemoError` where that can't be done, or where spans are missing."""
-    console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=WIDTH)
+    console = terminal.console()
     try:
         for file in filter(None, (options.html, options.json)):
             page.check_writable(file)
@@ -50,21 +45,11 @@ def run(options: Options) -> None:
     with tempfile.TemporaryDirectory(prefix="shop-") as directory:
         collector, missing = _play(options, Path(directory), console)
     if not options.serve:
-        draw(console, collector)
+        terminal.show(collector.recording, console)
     _write(options, collector, console)
     if missing:
         names = ", ".join(f"{number} x {task}" for task, number in sorted(missing.items()))
         raise DemoError(f"these runs were not seen within {PATIENCE:.0f} seconds: {names}")
-
-
-def draw(console: Console, collector: Collector) -> None:
-    """Print the traces as trees, and how long tasks waited."""
-    spans = collector.recording.spans
-    trees.draw(console, Stories(spans))
-    console.print()
-    console.print(latency.table(spans, console.width))
-    console.print()
-    console.print(latency.plot(collector.recording.waits, console.width))
 
 
 def _play(options: Options, directory: Path, console: Console) -> tuple[Collector, Counter[str]]:

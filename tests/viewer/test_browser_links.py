@@ -72,9 +72,15 @@ def test_the_keyboard_alone_walks_folds_follows_and_returns(page: Any) -> None:
     press("ArrowRight")
     press("ArrowRight")
     assert focused(page) == key("t1", "post")
-    press("Tab")
     press("Shift+Tab")
+    press("Tab")
     assert focused(page) == key("t1", "post")
+    row(page, "t1", "pr").focus()
+    press("ArrowDown")
+    press("ArrowUp")
+    press("Tab")
+    press("Enter")  # on the link itself
+    assert focused(page) == key("t2", "r")
 
 
 def test_everything_that_can_be_clicked_can_be_reached_by_tab(page: Any) -> None:

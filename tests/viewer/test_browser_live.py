@@ -32,7 +32,7 @@ def collector(calls: list[int]) -> Iterator[Collector]:
     collector.close()
 
 
-def test_what_arrives_is_shown_without_reloading(opened: Callable[..., Any], collector: Collector) -> None:
+def test_what_arrives_is_shown_without_reloading(collector: Collector, opened: Callable[..., Any]) -> None:
     page = opened(collector.endpoint)
     assert "No spans yet" in page.inner_text("main")
     collector.recording.add(spans=CHECKOUT[:3])
@@ -45,7 +45,7 @@ def test_what_arrives_is_shown_without_reloading(opened: Callable[..., Any], col
     settled(page, "document.getElementById('live').textContent === 'Live: 10 spans'")
 
 
-def test_the_newest_request_is_shown_until_one_is_chosen(opened: Callable[..., Any], collector: Collector) -> None:
+def test_the_newest_request_is_shown_until_one_is_chosen(collector: Collector, opened: Callable[..., Any]) -> None:
     page = opened(collector.endpoint)
     title = "document.getElementById('story-title').textContent"
     collector.recording.add(spans=CHECKOUT)
@@ -59,7 +59,7 @@ def test_the_newest_request_is_shown_until_one_is_chosen(opened: Callable[..., A
     assert page.inner_text("#story-title") == "POST /checkout"
 
 
-def test_what_has_the_focus_keeps_it_while_spans_arrive(opened: Callable[..., Any], collector: Collector) -> None:
+def test_what_has_the_focus_keeps_it_while_spans_arrive(collector: Collector, opened: Callable[..., Any]) -> None:
     page = opened(collector.endpoint)
     collector.recording.add(spans=CHECKOUT)
     page.locator("#grid .row.span").nth(3).click()
@@ -70,14 +70,14 @@ def test_what_has_the_focus_keeps_it_while_spans_arrive(opened: Callable[..., An
 
 
 def test_buttons_reach_the_shop_with_their_number(
-    opened: Callable[..., Any], collector: Collector, calls: list[int]
+    collector: Collector, opened: Callable[..., Any], calls: list[int]
 ) -> None:
     page = opened(collector.endpoint)
     page.get_by_role("button", name="Buy").click()
-    settled(page, "document.getElementById('live').textContent === '“Buy” was sent'")
+    settled(page, "document.getElementById('said').textContent === '“Buy” was sent'")
     page.fill(".pair input", "12")
     page.get_by_role("button", name="Fan-out of").click()
-    settled(page, "document.getElementById('live').textContent.includes('Fan-out')")
+    settled(page, "document.getElementById('said').textContent.includes('Fan-out')")
     assert calls == [0, 12]
 
 
@@ -88,6 +88,27 @@ def test_the_page_survives_its_server(opened: Callable[..., Any], chromium: Any)
     page.goto(collector.endpoint)
     settled(page, "document.querySelectorAll('#grid .row.span').length === 10")
     collector.close()
-    settled(page, "document.getElementById('live').textContent.startsWith('The viewer has ended')")
+    settled(page, "document.getElementById('said').textContent.startsWith('The viewer has ended')")
     assert page.locator("#grid .row.span").count() == 10
     page.close()
+
+
+def test_a_request_that_goes_on_is_not_said_to_have_ended(collector: Collector, opened: Callable[..., Any]) -> None:
+    page = opened(collector.endpoint)
+    collector.recording.add(spans=CHECKOUT[1:3])
+    settled(page, "document.getElementById('headline').textContent.includes('has not been received')")
+    assert page.inner_text("#story-title") == "apply_async/charge …"
+    collector.recording.add(spans=CHECKOUT[:1])
+    settled(page, "document.getElementById('headline').textContent.startsWith('The request took 50 ms')")
+
+
+def test_typing_into_the_filter_is_not_disturbed_by_what_arrives(
+    collector: Collector, opened: Callable[..., Any]
+) -> None:
+    page = opened(collector.endpoint)
+    collector.recording.add(spans=CHECKOUT)
+    page.locator('#filter [name="task"]').press_sequentially("rec")
+    collector.recording.add(spans=[span("n", "n", "run/new", at=9)])
+    page.locator("#stories a:has-text('run/new')").wait_for()
+    page.keyboard.type("eipt")
+    assert page.input_value('#filter [name="task"]') == "receipt"

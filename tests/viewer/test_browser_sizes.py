@@ -10,6 +10,7 @@ import pytest
 from tests.viewer.conftest import settled
 from tests.viewer.made import CHECKOUT, ONE_TRACE, identifier, large
 
+pytestmark = pytest.mark.slow
 SHOWN = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"""
 
 

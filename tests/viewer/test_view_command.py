@@ -26,6 +26,7 @@ from tests.harness.waiting import until
 from tests.harness.workers import REPOSITORY
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+pytestmark = pytest.mark.slow
 
 APP = "tests.viewer.other:app"
 CELERY = [sys.executable, "-m", "celery", "-A", APP]

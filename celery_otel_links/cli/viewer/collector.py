@@ -80,8 +80,9 @@ class Collector:
             self._check_forwarding(self._forward_to)
         try:
             self._server = _Server((http.LOOPBACK, port), http.handler(self))
-        except OSError as error:
-            raise CollectorError(f"port {port} can't be had: {error.strerror}; --port 0 takes a free one") from error
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise CollectorError(f"port {port} can't be had: {why}; --port 0 takes a free one") from error
         self.endpoint = f"http://{http.LOOPBACK}:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="collector").start()
 

@@ -57,6 +57,11 @@ class Span:
         return str(self.attributes.get("celery.state", ""))
 
     @property
+    def went_wrong(self) -> bool:
+        """Whether it failed, or never came to run."""
+        return self.error or self.state in ("EXPIRED", "REVOKED")
+
+    @property
     def attempt(self) -> int:
         """1 for the first attempt."""
         return int(self.attributes.get("celery.retries", 0)) + 1

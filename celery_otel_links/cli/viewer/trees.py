@@ -20,7 +20,7 @@ from celery_otel_links.cli.viewer.words import milliseconds, outcome, why
 QUIET, LINK, WAIT, WRONG = "color(243)", "color(31)", "color(130)", "color(161)"
 COLOUR = {"server": "color(133)", "producer": "color(63)", "consumer": "color(29)"}
 LABEL, LEAST_NAME, LEAST_BAR, ROOMY = 4, 16, 14, 110
-COLUMNS = {"took": ("", 9), "queue": ("waited", 9)}
+COLUMNS = {"took": ("took", 9), "queue": ("waited", 9)}
 MORE_COLUMNS = {"broker": ("broker", 9), "prefetch": ("prefetch", 9)}
 SCHEDULED, BROKER, PREFETCH, BUSY = "·", "░", "▒", "█"
 STEPS = (1, 2, 5)
@@ -74,7 +74,7 @@ def _layout(story: Story, stories: Stories, width: int) -> Layout:
 def _lines(trace: Trace, stories: Stories, layout: Layout) -> list[Text]:
     lines = []
     for row, (span, guide) in enumerate(trace.walk()):
-        style = f"bold {WRONG}" if span.error else COLOUR.get(span.kind, "")
+        style = f"bold {WRONG}" if span.went_wrong else COLOUR.get(span.kind, "")
         name = Text().append(guide, QUIET).append(span.name, style).append(_forward(span, stories), LINK)
         name.truncate(layout.name, overflow="ellipsis", pad=True)
         line = Text().append(f"{'' if row else trace.label:<{LABEL}}", f"bold {LINK}").append_text(name).append(" ")
@@ -96,7 +96,7 @@ def _below(span: Span, guide: str, trace: Trace, stories: Stories, layout: Layou
     if span.span_id in trace.children:
         indent += "│ "
     ended = outcome(span) if span.is_run else ""
-    notes = [Text(ended, f"bold {WRONG}" if span.error or span.state == "EXPIRED" else "")] if ended else []
+    notes = [Text(ended, f"bold {WRONG}" if span.went_wrong else "")] if ended else []
     for link in span.links:
         label, name = stories.target(link)
         if link.kind != "consumer":
@@ -134,7 +134,7 @@ def _bar(span: Span, layout: Layout) -> Text:
             text.truncate(at)
             column = max(column, at + 1)  # never too short to see
         if column > at:
-            colour = WRONG if span.error else COLOUR.get(span.kind, "")
+            colour = WRONG if span.went_wrong else COLOUR.get(span.kind, "")
             text.append(mark * (column - at), colour if mark == BUSY else WAIT)
             at = column
     return text.append(" " * (layout.bar - at))

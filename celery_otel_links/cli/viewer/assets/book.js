@@ -27,10 +27,12 @@ class Book {
     this.spans = new Map();
     this.order = [];
     this.first = 0; // the number of the oldest that is held
-    this.clear = () => Object.assign(this, new Book());
     this.arrange();
   }
 
+  clear() { Object.assign(this, new Book()); }
+
+  /** Take spans in, and forget those before the number `first`; `settle` then arranges them. */
   add(spans, first = 0) {
     for (const span of spans) {
       read(span);
@@ -41,11 +43,16 @@ class Book {
       const gone = this.order.shift();
       if (gone && this.spans.get(gone.key) === gone) this.spans.delete(gone.key);
     }
-    this.arrange();
+    this.stale = true;
+  }
+
+  settle() {
+    if (this.stale) this.arrange();
   }
 
   /** Stories, newest last; each has traces, and each trace its tree. */
   arrange() {
+    this.stale = false;
     this.traces = new Map();
     for (const span of this.spans.values()) {
       if (!this.traces.has(span.t)) this.traces.set(span.t, { id: span.t, spans: [], children: new Map(), roots: [] });
@@ -65,8 +72,8 @@ class Book {
       const story = { id, traces, title: root.p ? root.n + " …" : root.n, number };
       story.spans = traces.flatMap((trace) => trace.spans);
       story.runs = story.spans.filter((span) => span.run);
-      story.begin = Math.min(...traces.map((trace) => trace.begin));
-      story.end = Math.max(...traces.map((trace) => trace.end));
+      story.begin = traces.reduce((least, trace) => Math.min(least, trace.begin), Infinity);
+      story.end = traces.reduce((most, trace) => Math.max(most, trace.end), -Infinity);
       story.time = times.get(story.title) || 0; // 0 for the first POST /checkout, 1 for the second, …
       times.set(story.title, story.time + 1);
       traces.forEach((trace, index) => {

@@ -1,6 +1,6 @@
 // How long tasks waited: a table by task, and every run over time on a logarithmic scale.
 
-const COLUMNS = [["queue", "unasked wait"], ["broker", "of it in the broker"], ["prefetch", "of it in the worker"]];
+const COLUMNS = [["queue", "queue wait"], ["broker", "of it in the broker"], ["prefetch", "of it in the worker"]];
 const SHARES = [[0.5, "median"], [0.95, "p95"], [1, "max"]];
 const MOST_DOTS = 3000, MOST_TASKS = 100;
 
@@ -43,7 +43,7 @@ function latencyPlot(runs, width) {
   const points = dots.map((span) => h`<circle class="${span.bad ? "failed" : longest(span)}" data-key="${span.key}" cx="${x(span.b).toFixed(1)}" cy="${y(span.wait.queue).toFixed(1)}" r="4"><title>${span.task}: ${duration(span.wait.queue)}</title></circle>`);
   const seconds = Math.max(end - begin, 1e-3);
   const times = [0, 0.5, 1].map((share) => h`<text x="${(left + share * (width - left - 12)).toFixed(0)}" y="${height + 18}" text-anchor="${["start", "middle", "end"][share * 2]}">${share ? duration(share * seconds) : "0"}</text>`);
-  return h`<h3>Each run by when it began: its unasked wait</h3>
+  return h`<h3>Each run by when it began: its queue wait</h3>
 <svg width="${width}" height="${height + below}" role="img" aria-label="${counted(seen.length, "run")} over ${duration(seconds)}, the longest wait ${duration(top)}; the table above has the numbers">${marks}${times}${points}</svg>
 <ul class="legend" aria-hidden="true"><li><i class="dot broker"></i>mostly in the broker</li><li><i class="dot prefetch"></i>mostly in the worker</li><li><i class="dot failed"></i>failed</li></ul>`;
 }

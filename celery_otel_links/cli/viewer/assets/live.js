@@ -13,20 +13,22 @@ async function act(button) {
   Object.assign(state, { follow: true, selected: null, joined: false, trail: [] });
   try {
     const answer = await fetch("do/" + button.dataset.action, { method: "POST", headers: { "Content-Type": "application/json" }, body: String(parseInt(number, 10) || 0) });
-    $("live").textContent = answer.ok ? `“${button.textContent}” was sent` : `“${button.textContent}” failed: ${(await answer.text()).trim()}`;
+    $("said").textContent = answer.ok ? `“${button.textContent}” was sent` : `“${button.textContent}” failed: ${(await answer.text()).trim()}`;
   } catch {
-    $("live").textContent = "The shop does not answer any more";
+    $("said").textContent = "The shop does not answer any more";
   }
 }
 
-let waiting = false;
+let waiting = false, pause = 100;
 function changed() {
   if (waiting) return;
   waiting = true;
   setTimeout(() => {
-    waiting = false;
+    const begun = performance.now();
     draw();
-  }, 100);
+    pause = Math.max(100, 3 * (performance.now() - begun)); // a large story leaves the browser time for its reader
+    waiting = false;
+  }, pause);
 }
 
 async function receive(book, run) {
@@ -37,15 +39,19 @@ async function receive(book, run) {
       else if (news.spans.length) book.add(news.spans, news.first);
       if (news.next !== number) changed();
       number = news.next < number ? 0 : news.next;
-      if (run === "") $("live").textContent = `Live: ${counted(shown.spans.size, "span")}`;
+      if (run !== "") continue;
+      $("live").textContent = `Live: ${counted(shown.spans.size, "span")}`;
+      if ($("said").textContent.startsWith("The viewer")) $("said").textContent = "";
     } catch {
-      if (run === "") $("live").textContent = "The viewer has ended; what it had received is shown";
+      if (run === "") $("said").textContent = "The viewer has ended; what it had received is shown";
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
 }
 
 theme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+$("how").textContent = ["OTEL_EXPORTER_OTLP_ENDPOINT=" + location.origin, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_BSP_SCHEDULE_DELAY=500"].map((one) => "export " + one).join("\n");
+$("empty").querySelector(".own").hidden = !data.live || Object.keys(data.actions).length > 0;
 $("filters").open = !matchMedia("(max-width: 700px)").matches;
 drawActions();
 shown.add(data.spans);

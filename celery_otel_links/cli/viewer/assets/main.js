@@ -29,7 +29,7 @@ function drawFilter() {
   const form = $("filter");
   const options = { task: values((s) => s.task), mode: values((s) => s.mode), reason: values((s) => s.reason), state: values((s) => s.state) };
   const signature = JSON.stringify(options);
-  if (form.dataset.options === signature) return;
+  if (form.dataset.options === signature || form.contains(document.activeElement)) return;
   form.dataset.options = signature;
   const select = (name) => h`<label>${name} <select name="${name}"><option value="">any</option>${options[name].map((value) => h`<option>${value}</option>`)}</select></label>`;
   form.innerHTML = h`<label>task <input name="task" list="tasks" autocomplete="off" placeholder="any"></label><datalist id="tasks">${options.task.slice(0, 500).map((task) => h`<option value="${task}"></option>`)}</datalist>
@@ -39,7 +39,20 @@ ${["mode", "reason", "state"].map(select)}<label>waited at least <input name="wa
 
 /* ---- drawing */
 
+const drawn = new WeakMap();
+/** Put HTML into an element, unless it is there already; what had the focus in it has it again. */
+function put(element, markup) {
+  if (drawn.get(element) === markup.html) return;
+  drawn.set(element, markup.html);
+  const active = element.contains(document.activeElement) && document.activeElement;
+  const same = active && ["id", "href", "name", "data-story"].filter((name) => active.hasAttribute(name)).map((name) => `[${name}="${CSS.escape(active.getAttribute(name))}"]`).join("");
+  element.innerHTML = markup.html;
+  if (same) element.querySelector(same)?.focus({ preventScroll: true });
+}
+
 function draw() {
+  shown.settle();
+  before.settle();
   const some = shown.stories.length > 0;
   $("empty").hidden = some;
   $("shown").hidden = !some;
@@ -63,21 +76,20 @@ function drawStories() {
     return h`<li${matches && !found ? new Markup(' class="dimmed"') : ""}><a href="#${story.id}"${story.id === current ? new Markup(' aria-current="true"') : ""}><b>${letters(story.number)}</b> <span class="title">${story.title}</span>
 <small>${time} · ${counted(found, "run")}${story.traces.length > 1 ? ` · ${counted(story.traces.length, "trace")}` : ""}${bad ? h` <span class="badge bad">${counted(bad, "problem")}</span>` : ""}</small></a></li>`;
   });
-  $("stories").querySelector("ol").innerHTML = h`${list}`;
+  put($("stories").querySelector("ol"), h`${list}`);
 }
 
 function drawStory() {
   const story = storyNow();
   const linked = state.joined ? counterpart(story, shown) : story, joined = state.joined ? story : counterpart(story, before);
   $("story-title").textContent = story.title;
-  $("headline").innerHTML = headline(story);
+  put($("headline"), headline(story));
   $("switch").hidden = !joined || !linked;
   if (joined && linked) {
     const button = (to, is, text) => h`<button type="button" data-story="${to.id}" aria-pressed="${is}">${text}</button>`;
-    const both = h`${button(linked, !state.joined, `Linked: ${counted(linked.traces.length, "trace")}`)}${button(joined, state.joined, `As one trace: ${counted(joined.spans.length, "span")}`)}`.html;
-    if ($("switch").innerHTML !== both) $("switch").innerHTML = both;
-    $("compared").innerHTML = linked.traces.length > 1 || state.joined ? comparison(linked, joined, state.joined) : "";
-  } else $("compared").textContent = "";
+    put($("switch"), h`${button(linked, !state.joined, `Linked: ${counted(linked.traces.length, "trace")}`)}${button(joined, state.joined, `As one trace: ${counted(joined.spans.length, "span")}`)}`);
+  }
+  put($("compared"), joined && linked && (linked.traces.length > 1 || state.joined) ? comparison(linked, joined, state.joined) : h``);
   view.grow(story.end - story.begin);
   const matches = matcher(), keep = kept(story, state.joined ? before : shown, matches);
   rows = rowsOf(story, folds, keep);
@@ -100,7 +112,7 @@ function drawRows(story) {
     return h`<div role="row" class="row ${row.type}${marks}" data-id="${row.id}" style="--level:${Math.min(row.level - 1, 14)};top:${numbers.get(row) * height}px" aria-rowindex="${numbers.get(row) + 2}" aria-level="${row.level}" aria-posinset="${row.position}" aria-setsize="${row.size}"${open} aria-selected="${row.id === state.selected}" tabindex="${row.id === current ? 0 : -1}">${rowCells(row, book, words)}</div>`;
   });
   $("grid").setAttribute("aria-rowcount", rows.length + 1);
-  $("grid").innerHTML = h`<div role="rowgroup" class="head"><div role="row"><span role="columnheader">span</span><span role="columnheader" class="num">unasked wait</span><span role="columnheader" class="num">took</span><span role="columnheader" class="time"><span class="hidden">time</span><svg id="axis" height="22" aria-hidden="true"></svg></span></div></div>
+  $("grid").innerHTML = h`<div role="rowgroup" class="head"><div role="row"><span role="columnheader">span</span><span role="columnheader" class="num">queue wait</span><span role="columnheader" class="num">took</span><span role="columnheader" class="time"><span class="hidden">time</span><svg id="axis" height="22" aria-hidden="true"></svg></span></div></div>
 <div role="rowgroup" class="body" style="height:${rows.length * height}px">${body}</div><svg id="chart" aria-hidden="true"></svg>`;
   drawChart(story);
   reachable(current);
@@ -138,15 +150,15 @@ function drawChart(story = storyNow()) {
 function drawDetails() {
   const book = bookOf(state.selected || ""), span = state.selected && book.spans.get(state.selected);
   $("details").hidden = !span;
-  if (span) $("details").innerHTML = details(span, book, words);
+  if (span) put($("details"), details(span, book, words));
 }
 
 function drawLatency() {
   const matches = matcher(), runs = [...(state.joined ? before : shown).spans.values()].filter((span) => span.run && (!matches || matches(span)));
   $("latency").hidden = !runs.length;
   if (!runs.length) return;
-  $("waits").innerHTML = latencyTable(runs);
-  $("plot").innerHTML = latencyPlot(runs, Math.max(260, $("plot").clientWidth));
+  put($("waits"), latencyTable(runs));
+  put($("plot"), latencyPlot(runs, Math.max(260, $("plot").clientWidth)));
 }
 
 /* ---- going somewhere */
@@ -170,6 +182,8 @@ function select(storyId, key) {
 
 /** What the address names: a trace, whose story is shown, or a span, whose row is. */
 function go() {
+  shown.settle();
+  before.settle();
   const key = decodeURIComponent(location.hash.slice(1)), book = bookOf(key), story = book.story(key);
   if (!story) return;
   const span = book.spans.get(key);
@@ -196,7 +210,7 @@ function focusRow(id, block) {
   const index = rows.findIndex((row) => row.id === id), height = rowHeight();
   if (index < 0) return;
   const top = $("grid").querySelector(".body").getBoundingClientRect().top + scrollY + index * height;
-  const room = $("details").hidden || matchMedia("(min-width: 1251px)").matches ? innerHeight : innerHeight * 0.56;
+  const room = $("details").hidden || matchMedia("(min-width: 1501px)").matches ? innerHeight : innerHeight * 0.56;
   const low = top + height - room + 8, high = top - 40;
   if (block === "center") scrollTo(0, top - room / 2);
   else if (scrollY > high || scrollY < low) scrollTo(0, scrollY > high ? high : low);

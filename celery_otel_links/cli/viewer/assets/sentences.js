@@ -70,10 +70,10 @@ function headline(story) {
   const own = story.traces[0], root = own.roots[0], runs = story.runs;
   const never = runs.filter((span) => ["EXPIRED", "REVOKED", "UNKNOWN"].includes(span.state));
   const tasks = new Set(runs.map((span) => span.task)).size;
-  const begin = h`${root.run ? "This run" : "The request"} took <b>${duration(root.e - root.b)}</b>`;
-  if (!runs.length) return h`${begin} and caused no task.`;
+  const begin = root.p ? h`The request’s own span has not been received` : h`${root.run ? "This run" : "The request"} took <b>${duration(root.e - root.b)}</b>`;
+  if (!runs.length) return h`${begin}${root.p ? "" : " and caused no task"}.`;
   const where = story.traces.length > 1 ? h`in <b>${counted(story.traces.length, "trace")}</b>` : h`in <b>one trace</b>`;
-  const what = h` and caused <b>${counted(runs.length, "run")}</b> of ${counted(tasks, "task")} ${where}, the last of which ended <b>${duration(story.end - root.b)}</b> after it began. `;
+  const what = h`${root.p ? "; it" : " and"} caused <b>${counted(runs.length, "run")}</b> of ${counted(tasks, "task")} ${where}, the last of which ended <b>${duration(story.end - root.b)}</b> after it began. `;
   const slow = runs.reduce((worst, span) => ((span.wait.queue || 0) > (worst?.wait.queue || 0) ? span : worst), null);
   const wait = slow ? h`The longest wait that nobody asked for: ${link(slow, slow.task)}, <b>${duration(slow.wait.queue)}</b>, ${PLACES[longest(slow)]}. ` : "";
   return h`${begin}${what}${wait}${wrong(runs, never)}`;
