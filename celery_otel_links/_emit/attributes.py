@@ -12,6 +12,7 @@ from typing import Any
 
 from celery_otel_links._config.conventions import Broker, Style
 from celery_otel_links._emit.names import (
+    BATCH_COUNT,
     CONVERSATION_ID,
     DESTINATION,
     HANDOVER,
@@ -114,7 +115,10 @@ def consumer(
             attributes.update(_contrib_on_run(fields, identifier))
     if latency is not None:
         _wait(attributes, latency)
-    _identify(attributes, identifier, fields.get("root_id"))
+    if facts.messages:
+        attributes[BATCH_COUNT] = facts.messages
+    else:
+        _identify(attributes, identifier, fields.get("root_id"))
     return attributes
 
 

@@ -29,6 +29,7 @@ MESSAGE_ID = "messaging.message.id"
 CONVERSATION_ID = "messaging.message.conversation_id"
 ROUTING_KEY = "messaging.rabbitmq.destination.routing_key"
 HANDOVER = "celery.latency.handover"
+BATCH_COUNT = "messaging.batch.message_count"
 BEAT_ENTRY = "celery.beat.entry"
 BEAT_DRIFT = "celery.beat.drift"
 

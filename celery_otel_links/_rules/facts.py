@@ -107,6 +107,8 @@ class Incoming(NamedTuple):
     """Of the header task of a chord: the id of the header tasks' group."""
     next_id: str | None = None
     """Of a step of a chain: the id of the next."""
+    messages: int = 0
+    """Of a batch: how many there are."""
 
 
 PLAIN_OUT = Outgoing()

@@ -7,6 +7,8 @@ negative.
 
 from __future__ import annotations
 
+import math
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 
@@ -69,3 +71,20 @@ def measure(
         handover=None if captured is None else max(0.0, published - captured),
         clock_skew=skewed,
     )
+
+
+def epoch(eta: object) -> float | None:
+    """An eta in seconds since the epoch. It is ISO 8601 text on the wire.
+
+    Without an offset it is UTC: so workers take it, whatever ``timezone`` and ``enable_utc`` are.
+    """
+    if not isinstance(eta, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(eta.replace("Z", "+00:00"))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        seconds = moment.timestamp()
+    except Exception:  # what stands on the wire never raises
+        return None
+    return seconds if math.isfinite(seconds) else None

@@ -5,12 +5,10 @@ Most messages are plain: no canvas, no retry, no eta. They all have the same fac
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timezone
-
 from celery_otel_links._rules.canvas import UNLOCK, Publisher, chord_keys, fans_out, next_id, shape_of, unlocked, whole
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Request, Shape
-from celery_otel_links._rules.request import SECOND
+from celery_otel_links._rules.latency import epoch
+from celery_otel_links._rules.request import MESSAGES, SECOND
 from celery_otel_links._rules.routes import MAPPERS
 
 _SPECIAL = MAPPERS | {UNLOCK}
@@ -54,7 +52,9 @@ def incoming(request: Request, name: str) -> Incoming:
     get = fields.get
     info, group, chord, chain = get("delivery_info") or {}, get("group"), get("chord"), get("chain")
     eta, retries, eager = get("eta"), get("retries"), get("is_eager")
-    redelivered, second = info.get("redelivered"), get(SECOND)
+    redelivered, second, messages = info.get("redelivered"), get(SECOND), get(MESSAGES)
+    if messages is not None:
+        return Incoming(messages=len(messages))
     if not (group or chord or chain or eta or retries or eager or redelivered or second) and name not in _SPECIAL:
         return PLAIN_IN
     last = chain[0] if chain and isinstance(chain, list) else None
@@ -69,20 +69,3 @@ def incoming(request: Request, name: str) -> Incoming:
         header_of=str(group) if chord and group else None,
         next_id=next_id(fields),
     )
-
-
-def epoch(eta: object) -> float | None:
-    """An eta in seconds since the epoch. It is ISO 8601 text on the wire.
-
-    Without an offset it is UTC: so workers take it, whatever ``timezone`` and ``enable_utc`` are.
-    """
-    if not isinstance(eta, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(eta.replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        seconds = moment.timestamp()
-    except Exception:  # what stands on the wire never raises
-        return None
-    return seconds if math.isfinite(seconds) else None

@@ -17,11 +17,12 @@ from opentelemetry.trace import Span, SpanContext
 from celery_otel_links._config.options import Config
 from celery_otel_links._rules.canvas import Publisher
 from celery_otel_links._rules.claims import Predecessor
-from celery_otel_links._rules.facts import MODES, PLAIN_IN, Claims, Decision, Incoming, Mode, Relation, Request
+from celery_otel_links._rules.facts import MODES, NOTHING, PLAIN_IN, Claims, Decision, Incoming, Mode, Relation, Request
 from celery_otel_links._rules.latency import Latency, measure
 from celery_otel_links._rules.policy import NO_CONTEXT, beyond, capped
 from celery_otel_links._rules.relation import Arrival, limited, plainly_related, relate
-from celery_otel_links._rules.request import header, received_at
+from celery_otel_links._rules.request import header, messages_of, received_at
+from celery_otel_links._tracing.batches import batch_of
 from celery_otel_links._tracing.plans import Plan, Reading, Stamp
 from celery_otel_links._wire import header as wire
 from celery_otel_links._wire import w3c
@@ -52,6 +53,8 @@ class Delivery(NamedTuple):
     relation: Relation
     latency: Latency | None
     """None of a task that ran without a message."""
+    others: tuple[Latency, ...] = ()
+    """Of a batch: the latencies of all messages but the one that was published first."""
 
 
 class Said(NamedTuple):
@@ -67,6 +70,8 @@ class Said(NamedTuple):
 
 def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
     """The delivery that ``request`` is about, of a task that starts at ``start``; a span can have ``most_links``."""
+    if facts.messages:
+        return _deliver_batch(plan, facts, request, start, most_links)
     said = _said(plan, facts, request, start, config.delay_threshold)
     published, claims, stamp, reserved, plainly = said
     decision, latency = stamp.decision, None
@@ -106,6 +111,28 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
         origin,
         relation,
         latency,
+    )
+
+
+def _deliver_batch(plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
+    messages = ((message, w3c.extract(message, False)[1]) for message in messages_of(request))
+    decision, relation, published, origin, latency, others = batch_of(messages, plan.trust, start, most_links)
+    return Delivery(
+        plan=plan,
+        id="",
+        request=request,
+        facts=facts,
+        start=start,
+        published=published,
+        claims=NOTHING,
+        decision=decision,
+        stamp=plan.stamp(decision),
+        carried=_EMPTY,
+        creation=None,
+        origin=origin,
+        relation=relation,
+        latency=latency,
+        others=others,
     )
 
 

@@ -12,6 +12,7 @@ from celery_otel_links._config.conventions import Broker, Style, broker_of
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
 from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
 from celery_otel_links._rules.policy import Choose, Facts, Policy, trusted
+from celery_otel_links._rules.request import is_batch_task
 from celery_otel_links._rules.routes import MAPPERS, route_in, route_out, rule_name, sent_kwargs
 from celery_otel_links._rules.texts import LONGEST_NAME, printable
 from celery_otel_links._wire.header import written
@@ -48,6 +49,7 @@ class Plan:
         "_stamps",
         "attribute",
         "attributes",
+        "batch",
         "beside",
         "excluded",
         "known",
@@ -77,6 +79,8 @@ class Plan:
         """The most that an incoming context may do."""
         self.attribute: Mode | None = None
         """The task's own ``otel_propagation``."""
+        self.batch = False
+        """Whether it runs once for many messages."""
         self.known = False
         """Whether the task is registered here, so that its own mode is known."""
         self.readings: dict[str, Reading] = {}
@@ -98,7 +102,7 @@ class Plan:
 
         Only then can it link to the run: a worker's task may outrank everything but a call, and ``trust`` all.
         """
-        return self.trust == "child" and (self.known or decision.rank <= _RANK_OF_TASK)
+        return self.trust == "child" and not self.batch and (self.known or decision.rank <= _RANK_OF_TASK)
 
     def stamp(self, decision: Decision) -> Stamp:
         """What these messages have in common with ``decision``."""
@@ -166,6 +170,7 @@ class Plans:
         plan.trust = sent if publishing else trusted(self._trust, route.routing_key, _consumed(app))
         plan.attribute = mode_of_task(task)
         plan.known = task is not None
+        plan.batch = is_batch_task(task)
         kept = self._of(app)
         if all(len(text) <= LONGEST_NAME for text in route[:5]):
             if len(kept) >= _MOST_PLANS:

@@ -19,6 +19,7 @@ from celery_otel_links._errors import PASSING, contained, log_once
 from celery_otel_links._rules.facts import LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import outcome
+from celery_otel_links._rules.request import gathered
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
 from celery_otel_links._tracing.telemetry import Telemetry
@@ -45,12 +46,12 @@ class Runner:
         self._claim = claim
         self._ended = ended
 
-    def task_prerun(self, *, task_id: str | None, task: Any, kwargs: Any = None, **_: Any) -> None:
+    def task_prerun(self, *, task_id: str | None, task: Any, args: Any = None, kwargs: Any = None, **_: Any) -> None:
         """The delivery, an attempt of it, and its CONSUMER span, which is current from now on."""
         attempt = Attempt(task_id, running.get())
         running.set(attempt)  # also if what follows fails: its end is not that of an outer task
         try:
-            request = task.request
+            request = gathered(task.request, args)
             self._begin(request)
             self._start(attempt, task, request, kwargs)
         except PASSING:
@@ -104,7 +105,8 @@ class Runner:
         attempt.first = delivery.relation.parent or attempt.context
         if delivery.latency is not None and (instruments := telemetry.metrics.active()):
             stamped = delivery.published is not None
-            instruments.started(plan.task_labels, plan.operation_labels, delivery.latency, stamped, attempt.context)
+            for latency in (delivery.latency, *delivery.others):
+                instruments.started(plan.task_labels, plan.operation_labels, latency, stamped, attempt.context)
         hook = config.run_hook
         if hook is not None and span is not None and span.is_recording():
             with contained("run_hook"):

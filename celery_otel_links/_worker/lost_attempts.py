@@ -15,7 +15,8 @@ from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 
 from celery_otel_links._errors import contained
 from celery_otel_links._rules.facts import LostAttempt, Request
-from celery_otel_links._rules.request import RECEIVED, SECOND, unstarted
+from celery_otel_links._rules.request import RECEIVED, SECOND, gathered, is_batch_task, received_at, unstarted
+from celery_otel_links._worker import batch_jobs
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.method_hooks import ahead, during
 from celery_otel_links._worker.receipts import Receipts
@@ -44,6 +45,8 @@ class LostAttempts:
         """
         self._takeover.timer = consumer.timer
         ahead(getattr(consumer.pool, "_pool", None), "on_partial_read", self.partially_read)
+        if self._board.shared and any(map(is_batch_task, consumer.app.tasks.values())):
+            batch_jobs.watch(consumer.pool, self.lost_batch)
 
     def received(self, request: Any) -> None:
         """``task_received``: the worker's request is the only thing that knows its process and its real start."""
@@ -94,6 +97,21 @@ class LostAttempts:
             start=request.time_start,
         )
         self._takeover.at_once(_case(attempt, pid))
+
+    def lost_batch(self, task: Any, args: Any, start: float, pid: int, failure: Any) -> None:
+        """A batch that its process did not end."""
+        request = gathered(unstarted({}), args)
+        attempt = LostAttempt(
+            request=request,
+            app=task.app,
+            task=task,
+            name=task.name,
+            state="FAILURE",
+            error=_unwrapped(failure),
+            start=start,
+        )
+        received = received_at(request) or 0.0
+        self._takeover.at_once(Case(attempt=attempt, pid=pid, delivery=received, accepted=start))
 
     def terminated(self, request: Request, signum: Any) -> bool:
         """``task_revoked`` of a task that a signal ends. Returns whether it has begun, so that there is an attempt.

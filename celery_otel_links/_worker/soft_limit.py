@@ -1,8 +1,8 @@
 """A soft time limit that strikes while our own code runs is raised a moment later, in the task.
 
-Billiard's signal handler raises ``SoftTimeLimitExceeded`` wherever the process is: in a receiver, out of which Celery
-swallows it; in an exporter, where the SDK does; or between the start of a span and the note of it. So it waits until
-our code is left. Code that hangs there is interrupted all the same.
+Billiard's signal handler raises ``SoftTimeLimitExceeded`` wherever the process is: in a receiver, whose exceptions
+Celery's dispatcher of signals swallows; in an exporter, where the SDK does; or between the start of a span and the note
+of it. So it waits until our code and the dispatcher are left. Code that hangs there is interrupted all the same.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from types import FrameType
 
 from billiard import pool
 
+_OURS = __name__.partition(".")[0]
+_DISPATCHER = "celery.utils.dispatch.signal"
 _PAUSE = 0.01
 _LONGEST = 1.0
 """Seconds after which a hook or an exporter that still runs is taken to hang."""
@@ -46,7 +48,7 @@ class SoftLimit:
             self._job = None
             return  # the job has ended meanwhile
         self._job = None
-        if job is not None and _is_ours(frame):
+        if job is not None and _would_be_lost(frame):
             self._job = job
             _thread.start_new_thread(self._send_again, (number,))  # the class's own start takes locks
             if now - self._since < _LONGEST:
@@ -68,13 +70,16 @@ def _job(frame: FrameType | None) -> FrameType | None:
     return None if frame is None else inner
 
 
-def _is_ours(frame: FrameType | None) -> bool:
-    """Whether ``frame`` is our code, or called by it; Celery's own ``send_task``, which we wrap, is not."""
+def _would_be_lost(frame: FrameType | None) -> bool:
+    """Whether ``frame`` is our code or Celery's dispatcher of signals, or called by one of them.
+
+    Celery's own ``send_task``, which we wrap, is called by us, and is not ours.
+    """
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
         if module == "celery.app.base" and frame.f_code.co_name == "send_task":
             return False
-        if module.partition(".")[0] == __name__.partition(".")[0]:
+        if module == _DISPATCHER or module.partition(".")[0] == _OURS:
             return True
         frame = frame.f_back
     return False

@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """A worker is gone after its last test, and before the servers that belong to this test's module."""
     stages = getattr(item, "funcargs", {}).get("stages")
-    if stages and not (nextitem and _plays(nextitem) and _worker_of(nextitem) == _worker_of(item)):
+    if stages and not (nextitem and _plays(item) and _plays(nextitem) and _worker_of(nextitem) == _worker_of(item)):
         stages.end_workers()
 
 

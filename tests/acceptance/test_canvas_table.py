@@ -51,7 +51,8 @@ class Names(dict):
 
 def canvases(text: str) -> Iterator[tuple[str, str]]:
     """Each canvas of the page, and its lines."""
-    rows = [line for line in text.splitlines() if line.startswith("| ") and " by " in line]
+    tables = text.split("| canvas | runs | mode | parent | links |\n")[1:]
+    rows = [line for table in tables for line in table.partition("\n\n")[0].splitlines()[1:]]
     told = ""
     for row in rows:
         canvas, *cells = (cell.strip() for cell in row[1:-1].split("|"))
@@ -117,8 +118,21 @@ ROWS = groupby(canvases(PAGE.read_text()), lambda row: row[0])
 DOCUMENTED = {canvas: [line for _, line in rows] for canvas, rows in ROWS}
 
 
-@pytest.mark.parametrize("canvas", DOCUMENTED)
+# Where Celery polls, it calls such an errback otherwise.
+ODD = "chord([failing], a.set(link_error=b))"
+
+
+@pytest.mark.parametrize("canvas", [canvas for canvas in DOCUMENTED if canvas != ODD])
 def test_it_is_as_documented(story, canvas):
+    compare(story, canvas)
+
+
+@pytest.mark.stages("prefork-valkey", "threads-valkey")
+def test_the_errback_of_a_body_is_as_documented(story):
+    compare(story, ODD)
+
+
+def compare(story: Story, canvas: str) -> None:
     with story.request():
         story.follow(eval(canvas, {}, Names(story.shop)).apply_async())
     wanted = sorted(DOCUMENTED[canvas])
@@ -133,4 +147,5 @@ def test_it_is_as_documented(story, canvas):
 
 
 def test_every_table_is_read():
-    assert len(DOCUMENTED) == sum(line.startswith("| `") for line in PAGE.read_text().splitlines()) > 30
+    modes = re.findall(r"^\| .* \| (?:child|link|none) by ", PAGE.read_text(), re.MULTILINE)
+    assert sum(map(len, DOCUMENTED.values())) == len(modes) > 100

@@ -80,9 +80,14 @@ def test_contrib_ends_the_span_of_a_publish_by_name_before_it_is_published(story
     assert (publish.end - publish.start) / 1e9 >= slow_broker
 
 
-@pytest.mark.parametrize(
-    "options", [{"use_span_link": True}, {"config": {"defualt": "link"}}, {"config": {"default": "lnik"}}]
-)
+def test_contrib_silently_accepts_a_keyword_that_there_is_not(story, caplog):
+    story.end()
+    CeleryLinksInstrumentor().instrument(tracer_provider=story.provider, use_span_link=True)
+    assert "'use_span_link' is not an option" in caplog.text
+    story.run(story.shop.plain.s(), "request\n  apply_async/shop.plain\n    run/shop.plain")
+
+
+@pytest.mark.parametrize("options", [{"config": {"defualt": "link"}}, {"config": {"default": "lnik"}}])
 def test_contrib_silently_accepts_a_misspelt_option(story, options):
     story.end()
     with pytest.raises(ConfigError):

@@ -36,6 +36,8 @@ QUICK = {
 SLOW = {
     "another stage": Item("tests/acceptance/test_chord.py", stage="threads-valkey"),
     "a worker that ends": Item("tests/lifecycle/test_matrix.py", fixtures=("open_site",)),
+    "a server of its own": Item("tests/viewer/test_view_command.py", fixtures=("valkey_url",)),
+    "a browser": Item("tests/viewer/test_browser_links.py", fixtures=("chromium",)),
     "metering": Item("tests/metrics/test_split.py", fixtures=("metered_on",)),
     "the example": Item("tests/example/test_example.py"),
     "what is marked": Item("tests/acceptance/test_hostile.py", mark="slow"),

@@ -26,7 +26,7 @@ def board():
 
 @pytest.fixture
 def child(board):
-    child = Child(board, None, None)
+    child = Child(board)
     child.started()
     child.begin(REQUEST)
     return child
@@ -103,7 +103,7 @@ def test_an_attempt_within_another_asks_nobody(board, child):
 
 
 def test_without_a_pool_of_processes_everybody_reports_what_it_runs():
-    child = Child(AttemptBoard(), None, None)
+    child = Child(AttemptBoard())
     child.started()
     child.begin(REQUEST)
     assert child.claim(REQUEST)
@@ -114,7 +114,7 @@ def test_a_process_that_inherits_no_memory_finds_the_board_by_the_environment(mo
     board, other = AttemptBoard(), AttemptBoard()
     board.share(forked=False)
     path = os.environ[VARIABLE]
-    child = Child(other, None, None)
+    child = Child(other)
     child.started()
     child.begin(REQUEST)
     try:

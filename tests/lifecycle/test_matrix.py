@@ -125,7 +125,9 @@ def in_the_right_trace(runs: list[Span], published: list[Span], mode: str) -> No
     if mode == "child":
         assert [(run.trace, run.parent) for run in runs] == [publish.key] * len(runs)
         return
-    assert [link.target for link in publish.links if link.kind == "consumer"] == [first.key]
+    # What the publisher does not know may ask for another mode where it runs: then nothing is reserved.
+    forward = [] if publish.attributes["celery.task_name"] == "end.unknown" else [first.key]
+    assert [link.target for link in publish.links if link.kind == "consumer"] == forward
     assert first.parent is None
     for run in runs:
         kind = "producer" if run.attempt == 0 else "previous-attempt"

@@ -26,10 +26,6 @@ OURS = ("celery_otel_links", "scene")
 COMPLAINTS = ("celery_otel_links", "goes on without it", "Signal handler", "Failed to detach context")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: needs more time than a run while one works should take")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

@@ -16,7 +16,6 @@ from tests.harness.needs import needs
 from tests.harness.recording import Span
 from tests.harness.waiting import until
 
-missing = pytest.mark.xfail(strict=True, reason="a batch is not seen yet: its run has no links and no message id")
 APP = {"app": "tests.systems.batch_app:app", "env": {"OTEL_LINKS_TEST_APP": "tests.systems.batch_app"}}
 RUN = "run/store.together"
 
@@ -51,20 +50,17 @@ def expect_batch(system: Any, count: int) -> Span:
     return run
 
 
-@missing
 def test_a_batch_is_one_root_linked_to_all_its_messages(system: Any) -> None:
     system.play("together", "nothing", 3)
     run = expect_batch(system, 3)
     assert run.attributes["celery.state"] == "SUCCESS"
 
 
-@missing
 def test_a_batch_of_one_is_a_root_as_well(system: Any) -> None:
     system.play("together", "nothing", 1)
     expect_batch(system, 1)
 
 
-@missing
 def test_what_a_batch_publishes_is_its_child(system: Any) -> None:
     system.play("together", "publish", 3)
     run = expect_batch(system, 3)
@@ -73,14 +69,12 @@ def test_what_a_batch_publishes_is_its_child(system: Any) -> None:
     assert published.parent == run.id
 
 
-@missing
 def test_a_batch_that_fails_has_failed(system: Any) -> None:
     system.play("together", "fail", 3)
     run = expect_batch(system, 3)
     assert run.attributes["celery.state"] == "FAILURE"
 
 
-@missing
 def test_a_batch_whose_process_is_killed_has_its_span(system: Any, tmp_path: Path) -> None:
     system.play("together", "die", 3)
     pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), what="a batch that runs")
@@ -90,7 +84,6 @@ def test_a_batch_whose_process_is_killed_has_its_span(system: Any, tmp_path: Pat
     assert "WorkerLostError" in run.attributes["error.type"]
 
 
-@missing
 def test_a_batch_whose_process_is_terminated_has_one_span(system: Any, tmp_path: Path) -> None:
     system.play("together", "die", 3)
     pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), what="a batch that runs")
@@ -99,7 +92,6 @@ def test_a_batch_whose_process_is_terminated_has_one_span(system: Any, tmp_path:
     assert run.attributes["celery.state"] == "FAILURE"
 
 
-@missing
 def test_after_a_batch_that_was_ended_from_outside_tasks_have_their_own_traces(system: Any, tmp_path: Path) -> None:
     system.play("together", "die", 1)
     pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), what="a batch that runs")

@@ -71,6 +71,11 @@ def test_the_samplers_of_the_page(shown):
     assert [taken(names["per_task"], reason) for reason in reasons] == [True, False, False]
 
 
+def test_what_the_page_on_publishing_later_shows_runs(shown):
+    names = shown("publishing-later.md")
+    assert names["outbox"] == []
+
+
 def test_the_environment_of_the_page_on_sampling():
     told = variables("sampling.md")
     assert told["OTEL_TRACES_SAMPLER"] == "linked_traceidratio"

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_otel_links._rules.latency import Latency, measure
-from celery_otel_links._rules.message import epoch
+from celery_otel_links._rules.latency import Latency, epoch, measure
 
 T = 1_700_000_000.0
 HOUR = 3600.0
