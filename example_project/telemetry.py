@@ -4,6 +4,7 @@ Does nothing where that variable is not set, or where somebody (`opentelemetry-i
 The worker calls this before it forks; the SDK starts its exporting threads again in every child.
 """
 
+import netrc  # noqa: F401  # the first export would import it: a child that is forked meanwhile waits for that forever
 import os
 
 from opentelemetry import metrics, trace

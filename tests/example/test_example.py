@@ -305,8 +305,8 @@ def test_serve_keeps_the_shop_open_until_it_is_interrupted(tmp_path: Path) -> No
             what="seven letters",
             timeout=DEADLINE,
         )
-        example.process.send_signal(signal.SIGINT)
     finally:
+        example.process.send_signal(signal.SIGINT)
         exit_code, output, errors = example.end()
     assert (exit_code, errors) == (0, "example: stopping\n"), output
     assert [*example.descendants(), *example.temporary.iterdir()] == []
