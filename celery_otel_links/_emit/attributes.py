@@ -111,7 +111,7 @@ def consumer(
             attributes[RETRIES] = facts.retries
         if dropped:
             attributes[LINKS_DROPPED] = dropped
-        if contrib:
+        if contrib and not facts.messages:
             attributes.update(_contrib_on_run(fields, identifier))
     if latency is not None:
         _wait(attributes, latency)

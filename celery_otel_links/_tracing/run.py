@@ -7,23 +7,28 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from celery import Celery
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace import Span, StatusCode, set_span_in_context
 
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
-from celery_otel_links._rules.facts import LostAttempt, Request
+from celery_otel_links._rules.facts import MODES, LostAttempt, Request
 from celery_otel_links._rules.message import incoming
-from celery_otel_links._rules.outcome import outcome
-from celery_otel_links._rules.request import gathered
+from celery_otel_links._rules.outcome import Outcome, outcome
+from celery_otel_links._rules.request import gathered, messages_of
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
+from celery_otel_links._tracing.plans import Plan, Plans
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._wire import chord_store, w3c
+
+_FAILED = Outcome("FAILURE")
+"""Without an error: that of a task is expected, that of a batch is not known."""
 
 
 class Runner:
@@ -54,6 +59,8 @@ class Runner:
             request = task.request
             if request.id is None:  # of a batch
                 request = gathered(request, args)
+            if attempt.outer is not None:
+                attempt.outer = self._around(request, attempt.outer)
             self._begin(request)
             self._start(attempt, task, request, kwargs)
         except PASSING:
@@ -69,7 +76,7 @@ class Runner:
         if attempt is not None and attempt.task_id == task_id:  # otherwise a signal came before the attempt was there
             try:
                 if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
-                    self._end(attempt, task, retval, state)
+                    self._end(attempt, task.throws, retval, state)
             except PASSING:
                 raise
             except Exception:
@@ -85,6 +92,8 @@ class Runner:
         config, plans = telemetry.settled(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
         facts = incoming(request, name)
+        if facts.messages:
+            plan = _least_trusted(plans, app, task, name, request)
         delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
         attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
         if facts.eager and attempt.outer is not None and attempt.origin is None:
@@ -107,8 +116,8 @@ class Runner:
             attempt.context = span_context if valid else None
         attempt.first = delivery.relation.parent or attempt.context
         if delivery.latency is not None and (instruments := telemetry.metrics.active()):
-            stamped = delivery.published is not None
             for latency in (delivery.latency, *delivery.others):
+                stamped = latency.enqueue_to_start is not None
                 instruments.started(plan.task_labels, plan.operation_labels, latency, stamped, attempt.context)
         hook = config.run_hook
         if hook is not None and span is not None and span.is_recording():
@@ -117,9 +126,24 @@ class Runner:
         if facts.header_of is not None and attempt.context is not None:
             chord_store.store(app, facts.header_of, delivery.id, attempt.context, config.fan_in)
 
-    def _end(self, attempt: Attempt, task: Any, retval: Any, state: str | None) -> None:
+    def _around(self, request: Request, outer: Attempt) -> Attempt | None:
+        """The attempt within which ``request`` runs: ``outer``, unless that is a batch which has ended unnoticed.
+
+        SystemExit ends a batch without ``task_postrun``. In threads and in solo, and with older billiard in processes,
+        the next task follows all the same; a process of a pool that reports the batch has to claim it as ever.
+        """
+        if request.is_eager or not (outer.known and outer.delivery.facts.messages):
+            return outer
+        with contained("the end of a batch"):
+            if self._claim(outer.delivery.request) and outer.traced:
+                self._end(outer, (), SystemExit("The batch was ended from outside"), "FAILURE")
+        if outer.token is not None:
+            otel.detach(outer.token)
+        return outer.outer
+
+    def _end(self, attempt: Attempt, throws: Any, retval: Any, state: str | None) -> None:
         delivery, span = attempt.delivery, attempt.span
-        result = outcome(state, retval, sys.exc_info()[1], task.throws)
+        result = outcome(state, retval, sys.exc_info()[1], throws)
         try:
             if instruments := self._telemetry.metrics.active():
                 end = (result.state, None if result.error is None else type_name(result.error))
@@ -132,6 +156,8 @@ class Runner:
             if span is not None:
                 if result.reason is not None:
                     span.set_attribute(RETRY_REASON, result.reason)
+                if delivery.facts.messages and result == _FAILED:
+                    span.set_status(StatusCode.ERROR, "celery-batches has logged the error")  # and says it nowhere else
                 finish(span, state=result.state, error=result.error)
 
 
@@ -157,6 +183,12 @@ def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None)
     return span, set_span_in_context(span, context)
 
 
+def _least_trusted(plans: Plans, app: Celery, task: Any, name: str, request: Request) -> Plan:
+    """The plan for a batch, whose messages may come from queues that are trusted differently."""
+    found = [plans.to_run(app, task, name, one.delivery_info or {}, None) for one in messages_of(request)]
+    return max(found, key=lambda plan: MODES.index(plan.trust))
+
+
 def report(telemetry: Telemetry, lost: LostAttempt) -> None:
     """Make the one span of an attempt that its own process can't report; it ends now."""
     app, request, now = lost.app or telemetry.app, lost.request, time.time()
@@ -166,7 +198,10 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
     name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
     config, plans = telemetry.settled(app)
     plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
-    delivery = deliver(config, plan, incoming(request, name), request, start, telemetry.spans.most_links)
+    facts = incoming(request, name)
+    if facts.messages:
+        plan = _least_trusted(plans, app, lost.task, name, request)
+    delivery = deliver(config, plan, facts, request, start, telemetry.spans.most_links)
     if plan.excluded:
         return
     span, _ = open_span(telemetry, delivery, start)
