@@ -23,6 +23,8 @@ def together(messages: list[Any]) -> None:
         app.tasks["store.add"].delay(1, 2)
     elif what == "fail":
         raise ValueError("sold out")
+    elif what == "exit":
+        raise SystemExit(1)
     elif what == "die":
         Path(FOLDER, "pid").write_text(str(os.getpid()))
         Event().wait(60)

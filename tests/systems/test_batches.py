@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,17 @@ RUN = "run/store.together"
 
 
 @pytest.fixture
-def system(open_system: Callable[..., Any]) -> Iterator[Any]:
+def open_batches(open_system: Callable[..., Any]) -> Callable[..., Any]:
+    """Opens a system with a task of celery-batches."""
     if celery.VERSION >= (5, 7):
         pytest.skip("celery-batches needs Celery before 5.7")
     needs(importlib.util.find_spec("celery_batches"), "the package celery-batches")
-    with open_system(**APP, concurrency=1) as opened:
+    return partial(open_system, **APP, concurrency=1)
+
+
+@pytest.fixture
+def system(open_batches: Callable[..., Any]) -> Iterator[Any]:
+    with open_batches() as opened:
         yield opened
 
 
@@ -73,6 +80,26 @@ def test_a_batch_that_fails_has_failed(system: Any) -> None:
     system.play("together", "fail", 3)
     run = expect_batch(system, 3)
     assert run.attributes["celery.state"] == "FAILURE"
+    assert run.status == "ERROR"
+
+
+def test_nothing_is_reserved_for_linked_messages_of_a_batch(open_batches: Callable[..., Any]) -> None:
+    with open_batches(otel_links={"default": "link"}) as system:
+        system.play("together", "nothing", 3)
+        expect_batch(system, 3)
+
+
+def test_a_batch_that_exits_in_a_thread_has_its_span_when_the_next_task_begins(
+    open_batches: Callable[..., Any],
+) -> None:
+    with open_batches(pool="threads") as system:
+        system.play("together", "exit", 3)
+        system.play("one", "store.add", 1, 2)
+        (run,) = system.until("run/store.add")
+        (published,) = system.ours("apply_async/store.add")
+        assert run.parent == published.id
+        batch = expect_batch(system, 3)
+    assert (batch.attributes["celery.state"], batch.attributes["error.type"]) == ("FAILURE", "SystemExit")
 
 
 def test_a_batch_whose_process_is_killed_has_its_span(system: Any, tmp_path: Path) -> None:
