@@ -57,23 +57,19 @@ class Delivery(NamedTuple):
     """Of a batch: the latencies of all messages but the one that was published first."""
 
 
-class Said(NamedTuple):
-    """What a message says about itself, as far as its queue is trusted."""
-
-    published: float | None
-    claims: Claims
-    stamp: Stamp
-    reserved: SpanContext | None = None
-    plainly: bool = False
-    """It claims nothing but a decision, and perhaps a reserved context."""
-
-
 def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
     """The delivery that ``request`` is about, of a task that starts at ``start``; a span can have ``most_links``."""
     if facts.messages:
         return _deliver_batch(plan, facts, request, start, most_links)
-    said = _said(plan, facts, request, start, config.delay_threshold)
-    published, claims, stamp, reserved, plainly = said
+    text = header(request, wire.HEADER)
+    plainly = wire.decode_plainly(text) if facts is PLAIN_IN and not plan.beside else None
+    reserved: SpanContext | None = None
+    published: float | None
+    if plainly is not None:  # there is nothing special about it, and it claims no more than a decision
+        published, decided, reserved = plainly
+        claims, stamp = plan.readings.get(decided) or _read(plan, decided)
+    else:
+        published, claims, stamp = _said(plan, facts, request, start, config.delay_threshold)
     decision, latency = stamp.decision, None
     if facts.eager:
         carried = otel.get_current()
@@ -82,9 +78,9 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
     else:
         carried, creation = w3c.extract(request, config.baggage)
         if plan.trust != "child":
-            carried = _EMPTY  # no baggage, and nothing that passes through an excluded task
+            carried, reserved = _EMPTY, None  # no baggage, and nothing that passes through an excluded task
             creation = None if plan.trust == "none" else creation
-        if plainly:
+        if plainly is not None:
             relation = plainly_related(decision.mode, creation, reserved)
         else:
             arrival = _arrival(facts, request)
@@ -136,18 +132,15 @@ def _deliver_batch(plan: Plan, facts: Incoming, request: Request, start: float, 
     )
 
 
-def _said(plan: Plan, facts: Incoming, request: Request, start: float, threshold: float | None) -> Said:
-    text = header(request, wire.HEADER)
-    plain = wire.decode_plainly(text) if facts is PLAIN_IN and not plan.beside else None
-    if plain is not None:
-        published, decided, reserved = plain
-        claims, stamp = plan.readings.get(decided) or _read(plan, decided)
-        return Said(published, claims, stamp, reserved if plan.trust == "child" else None, True)
+def _said(
+    plan: Plan, facts: Incoming, request: Request, start: float, threshold: float | None
+) -> tuple[float | None, Claims, Stamp]:
+    """When a message was published, what it claims, and the decision, as far as its queue is trusted."""
     trust: Mode = "child" if facts.eager else plan.trust
-    time, claims = wire.decode(text)
+    published, claims = wire.decode(header(request, wire.HEADER))
     claims = limited(claims, trust)
     decision = _inherited(plan, claims) or _alone(plan, facts, request, start, threshold)
-    return Said(time, claims, plan.stamp(capped(decision, trust)))
+    return published, claims, plan.stamp(capped(decision, trust))
 
 
 def _read(plan: Plan, decided: str) -> Reading:

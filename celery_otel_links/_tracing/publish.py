@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from celery import Celery
 from celery._state import get_current_app
@@ -18,7 +18,6 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
 
 from celery_otel_links._config.notices import mode_of_call
-from celery_otel_links._config.options import Config
 from celery_otel_links._emit.attributes import producer
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, log_once
@@ -39,18 +38,6 @@ from celery_otel_links._wire import header as wire
 _PLACE_OF_ID = 5  # among the positional arguments of send_task
 # What stands in a request, and would be copied into the messages that its task publishes, such as a retry.
 _NOT_TO_BE_COPIED = (wire.HEADERS_HEADER, RECEIVED, SECOND)
-
-
-class Case(NamedTuple):
-    """What is special about a message, besides its plan."""
-
-    facts: Outgoing
-    call: Mode | None
-    """The mode that the call asks for, or the block around it."""
-    active: SpanContext
-    delayed: bool
-    attempt: Attempt | None
-    """Of the task that publishes it."""
 
 
 class Publisher:
@@ -141,7 +128,7 @@ class Publisher:
         call = asked.mode
         if wire.CALL_HEADER in headers or TASK_ATTRIBUTE in message.properties:
             call = _asked_by_call(message) or call
-        stamp = self._decide(config, plan, Case(facts, call, active, delayed, attempt))
+        stamp = self._decide(plan, facts, call, active, delayed, attempt)
         claims = stamp.claims
         if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
             moment = Moment(now, active, delayed, threshold, asked.captured)
@@ -169,16 +156,22 @@ class Publisher:
         if facts.shape is Shape.CHORD_BODY and attempt is not None:
             headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, config.fan_in)
 
-    def _decide(self, config: Config, plan: Plan, case: Case) -> Stamp:
-        facts, call, active, delayed, attempt = case
-        shape = facts.shape
+    def _decide(
+        self,
+        plan: Plan,
+        facts: Outgoing,
+        call: Mode | None,
+        active: SpanContext,
+        delayed: bool,
+        attempt: Attempt | None,
+    ) -> Stamp:
+        shape, counts = facts.shape, self._telemetry.published
         if shape is not Shape.SINGLE:
             inherited = attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None
             decision = plan.decide(call=call, fan_out=shape is Shape.FAN_OUT, delayed=delayed, inherited=inherited)
             return plan.stamp(decision)
         _, span_id, _, _, _, valid = active  # its properties are Python calls
-        most = config.fan_out_threshold
-        looped = valid and most is not None and self._telemetry.published.with_one_more(span_id) > most
+        looped = valid and counts.most is not None and counts.with_one_more(span_id) > counts.most
         itself = attempt is not None and attempt.delivery.plan.route.name == plan.route.name
         if call is None and not (delayed or looped or itself):
             return plan.plain or plan.decide_plainly()

@@ -51,7 +51,9 @@ class Runner:
         attempt = Attempt(task_id, running.get())
         running.set(attempt)  # also if what follows fails: its end is not that of an outer task
         try:
-            request = gathered(task.request, args)
+            request = task.request
+            if request.id is None:  # of a batch
+                request = gathered(request, args)
             self._begin(request)
             self._start(attempt, task, request, kwargs)
         except PASSING:
@@ -101,7 +103,8 @@ class Runner:
         attempt.token = otel.attach(context)
         if span is not None:
             attempt.span, span_context = span, span.get_span_context()
-            attempt.context = span_context if span_context.is_valid else None
+            *_, valid = span_context  # its properties are Python calls
+            attempt.context = span_context if valid else None
         attempt.first = delivery.relation.parent or attempt.context
         if delivery.latency is not None and (instruments := telemetry.metrics.active()):
             stamped = delivery.published is not None

@@ -79,6 +79,7 @@ class Telemetry:
             # What turns out too late to be switched off gets no more spans while the rest is undone.
             exclude = config.exclude if config.enabled else Patterns({"*": "none"})
             plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
+            self.published.most = config.fan_out_threshold
             self._settled = (config, plans)
             self.is_settled = True
         return self._settled
@@ -107,6 +108,8 @@ class PublishCounts:
     """How many messages each span has published, whichever thread or task of the process they came from."""
 
     def __init__(self) -> None:
+        self.most: int | None = None
+        """How many of them are no loop yet; None: any number."""
         self.forget()
         forgets(self)
 

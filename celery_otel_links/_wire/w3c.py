@@ -143,8 +143,11 @@ def drop(headers: dict[str, Any]) -> None:
 
 def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, SpanContext | None]:
     """The context that the message of ``request`` carries and nothing else, with the ``allowed`` baggage; its span."""
-    text = header(request, "traceparent")
-    if _plain() and not header(request, "tracestate") and not header(request, "baggage"):
+    text, fields, nested = header(request, "traceparent"), vars(request), request.headers
+    more = fields.get("tracestate") or fields.get("baggage")
+    if more is None and nested.__class__ is dict:
+        more = nested.get("tracestate") or nested.get("baggage")
+    if not more and _plain():
         if text is None:
             return _EMPTY, None
         found = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
