@@ -1,7 +1,7 @@
 """Where the configuration stands, and the one that holds.
 
-From the one that counts least: what contrib was configured with; ``app.conf.otel_links``, or what ``setup`` is given in its
-place; options of ``instrument``, where a declarative configuration file puts them; the environment.
+From the one that counts least: what contrib was configured with; ``app.conf.otel_links``, or what ``setup`` is given
+in its place; options of ``instrument``, where a declarative configuration file puts them; the environment.
 """
 
 from __future__ import annotations
