@@ -43,7 +43,7 @@ class LinkedSampler(Sampler):
 
     Args:
         root: decides on the spans that start a story, such as ``TraceIdRatioBased(0.1)``.
-        follow: told the attributes of a linked run span, says whether its link shall decide; where it says no,
+        follow: gets the attributes of a linked run span, and returns whether its link shall decide; where not,
             ``root`` does. The default, :func:`trusted`, follows wherever the queue is trusted. To sample a fan-out
             task by task: ``follow=lambda attributes: attributes["celery.propagation.reason"] != "fan-out"``.
     """
@@ -94,10 +94,10 @@ def linked_traceidratio(argument: str | None = None) -> Sampler:
 
 def linked_traceidratio_of_file(**options: Any) -> Sampler:
     """``linked_traceidratio: {ratio: 0.1}`` in a configuration file; without ``ratio``, all stories."""
-    told = options or _options_in_file(sys._getframe(1).f_locals.get("config"))
-    for key in told.keys() - {"ratio"}:
+    given = options or _options_in_file(sys._getframe(1).f_locals.get("config"))
+    for key in given.keys() - {"ratio"}:
         logger.warning("%s", wrong("linked_traceidratio", key, "an option", ["ratio"]))
-    return _of_ratio(told.get("ratio", 1), "linked_traceidratio: ratio")
+    return _of_ratio(given.get("ratio", 1), "linked_traceidratio: ratio")
 
 
 def _of_ratio(ratio: Any, where: str) -> Sampler:

@@ -88,7 +88,7 @@ class Config:
     """
 
     enabled: bool = _option(True, values.FLAG, "`False`: `setup()` and the entry point do nothing at all", "false")
-    default: Mode = _option("child", MODE, "the mode where no rule speaks", "link")
+    default: Mode = _option("child", MODE, "the mode where no other rule decides", "link")
     tasks: Patterns = _option(
         {}, RULES, "shell-style patterns over task names, the first match in order", "reports.*=link,mail.*=child"
     )

@@ -1,7 +1,7 @@
 """Where the configuration stands, and the one that holds.
 
-From the one that counts least: what contrib was told; ``app.conf.otel_links``, or what ``setup`` is given in its
-place; options of ``instrument``, where a declarative configuration file puts them; the environment.
+From the one that counts least: what contrib was configured with; ``app.conf.otel_links``, or what ``setup`` is given
+in its place; options of ``instrument``, where a declarative configuration file puts them; the environment.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Configuration:
                 raise ConfigError(f"setup(): this process is traced with another configuration already: {ours!r}")
 
     def link_by_default(self) -> None:
-        """Contrib was told ``use_span_links=True``: ``default`` is ``link``, unless somebody says what it is."""
+        """Contrib was given ``use_span_links=True``: ``default`` is ``link``, unless it is configured otherwise."""
         self._links = True
         if self.resolved is not None:
             self.resolved = self.report(self.app).config

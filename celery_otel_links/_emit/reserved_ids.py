@@ -62,5 +62,5 @@ class _Identity:
 
 def _random(generator: Any) -> bool:
     """Whether its trace ids are random, as the W3C flag says; generators that are older than the flag do not tell."""
-    tells = getattr(generator, "is_trace_id_random", None)
-    return bool(tells and tells())
+    is_random = getattr(generator, "is_trace_id_random", None)
+    return bool(is_random and is_random())

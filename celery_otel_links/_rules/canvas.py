@@ -9,7 +9,7 @@ from celery_otel_links._rules.facts import Request, Shape
 
 UNLOCK = "celery.chord_unlock"
 DEEPEST = 4
-"""How many chords within chords are told apart."""
+"""How many chords within chords are distinguished."""
 
 
 class Publisher(NamedTuple):
@@ -134,7 +134,7 @@ def _ids(signature: Any) -> Iterator[str]:
 
 
 def chord_keys(chord: Any, last: Any) -> tuple[str | None, ...]:
-    """What tells the chords apart that a message is in, the innermost first: the ids of their bodies.
+    """What distinguishes the chords that a message is in, the innermost first: the ids of their bodies.
 
     A message is in the chord that it is a header of, or that the ``last`` step of its chain is.
     """

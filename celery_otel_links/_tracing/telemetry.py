@@ -85,7 +85,7 @@ class Telemetry:
         return self._settled
 
     def link_by_default(self) -> None:
-        """Contrib was told to link: what was planned without that is planned anew."""
+        """Contrib was configured to link: what was planned without that is planned anew."""
         self._configuration.link_by_default()
         self._settled = None
 

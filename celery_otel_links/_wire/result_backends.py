@@ -1,4 +1,4 @@
-"""Which result backend can keep the span contexts of header tasks, and how: told apart by what they can do.
+"""Which result backend can keep the span contexts of header tasks, and how: distinguished by what they can do.
 
 What is kept expires, or the clean-up of the results removes it; where it would be seen among the results it is removed
 as soon as it has been read. A backend that does neither keeps nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,9 @@ def install(worker: Any, telemetry: Telemetry, board: AttemptBoard, check: Calla
             telemetry.settled(parent.app)
             os.environ.pop(VARIABLE, None)  # of a worker whose task has started this one
             if has_processes(parent.pool_cls):
+                # The first export over HTTP imports it in a thread: a process that is forked meanwhile would inherit
+                # the lock of that import, which nobody there gives back, and never export anything.
+                importlib.import_module("netrc")
                 telemetry.metrics.only_count()
                 board.share(forked=_forks(parent))
 

@@ -29,7 +29,7 @@ from tests.harness.servers import free_port
 
 ONE = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
 OTHER = SpanContext(3, 4, is_remote=True, trace_flags=TraceFlags(0))
-MARGIN = 0.08  # what a busy machine may take to wake a thread up
+MARGIN = 0.9  # what a busy machine may take to wake a thread up
 ANSWERS = {
     "hangs": None,
     "answers garbage": b"\x00\xff{]rubbish\r\n" * 100,
@@ -110,8 +110,8 @@ def test_while_the_store_hangs_no_other_header_task_waits_for_it():
     with server(None) as port:
         app = app_at(port)
         store(app, "group", "task", ONE, None)
-        time_of_ten, _ = seconds(lambda: [store(app, "group", "task", ONE, None) for _ in range(10)])
-    assert time_of_ten < MARGIN
+        time_of_thirty, _ = seconds(lambda: [store(app, "group", "task", ONE, None) for _ in range(30)])
+    assert time_of_thirty < MARGIN < 30 * TIMEOUT
 
 
 def test_what_is_not_asked_for_is_not_touched():

@@ -61,6 +61,14 @@ def test_nothing_is_cut(width: int) -> None:
     assert "waited" in text
 
 
+def test_a_name_that_is_longer_than_the_terminal_costs_no_number() -> None:
+    text = drawn([*CHECKOUT, span("t1", "long", f"run/{'long.' * 30}", "post", at=2, wait=(0, 0.1, 0.2))], 80)
+    line = row(text, "run/long")
+    assert "…" in line
+    assert line.endswith("   300 ms")
+    assert max(map(len, text.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("width", [20, 40])
 def test_the_narrowest_terminal_will_do(width: int) -> None:
     assert max(map(len, drawn(CHECKOUT, width).splitlines())) <= width
