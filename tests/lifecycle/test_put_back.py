@@ -74,7 +74,8 @@ def pool(board, exporter):
     lost = LostAttempts(board, Receipts(), Takeover(board, partial(report, telemetry)))
     given = []
     pool = SimpleNamespace(on_partial_read=lambda job, process: given.append(job), given=given, lost=lost)
-    lost.watch(SimpleNamespace(pool=SimpleNamespace(_pool=pool), timer=None))
+    app = SimpleNamespace(tasks={})
+    lost.watch(SimpleNamespace(app=app, pool=SimpleNamespace(_pool=pool), timer=None))
     return pool
 
 
