@@ -1,0 +1,1 @@
+"""Celery's own tests, plain and with ours active: not part of CI, since they take half an hour."""
