@@ -38,7 +38,7 @@ class Selection:
         self._named = {argument.partition("::")[0] for argument in config.args if ".py" in argument}
         self._left_out = 0
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)  # `-m slow` looks at the markers
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         for item in items:
             if is_slow(item):
