@@ -1,10 +1,10 @@
-"""Which conventions are emitted, and the broker of an app as the messaging conventions name it."""
+"""Which conventions are emitted, and what of an app is looked at: its broker, as they name it, and its tasks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from celery import Celery
 from kombu.utils.url import parse_url
@@ -50,3 +50,11 @@ def broker_of(app: Celery, *, publishing: bool) -> Broker:
     except Exception:  # a transport's own kind of address
         return Broker(system)
     return Broker(system, parts.get("hostname") or None, parts.get("port") or None)
+
+
+def tasks_of(app: Celery) -> dict[str, Any]:
+    """The tasks that are registered, as far as they can be looked at without a side effect.
+
+    Not ``app.tasks``, which finalizes an app, and up to Celery 5.5 waits for ever where it is just being finalized.
+    """
+    return dict(getattr(app, "_tasks", {})) if getattr(app, "finalized", False) else {}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from celery import Celery
 
+from celery_otel_links._config.conventions import tasks_of
 from celery_otel_links._config.modes import TASK_ATTRIBUTE, ConfigError, mode_of
 from celery_otel_links._config.near import odd_keys, odd_variables
 from celery_otel_links._config.notices import log_once
@@ -167,8 +168,7 @@ def _mapping_in(app: Celery, *, load: bool = False) -> tuple[Any, str]:
 def _wrong_modes(app: Celery) -> list[str]:
     """The tasks, as far as they are registered, that name a mode that there is not."""
     wrong = []
-    tasks = app.tasks if getattr(app, "finalized", False) else {}
-    for name, task in tasks.items():
+    for name, task in tasks_of(app).items():
         mode = getattr(task, TASK_ATTRIBUTE, None)
         try:
             _ = mode is None or mode_of(mode, f"task {name!r}: {TASK_ATTRIBUTE}")

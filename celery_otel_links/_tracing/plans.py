@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 
-from celery_otel_links._config.conventions import Broker, Style, broker_of
+from celery_otel_links._config.conventions import Broker, Style, broker_of, tasks_of
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
 from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
 from celery_otel_links._rules.policy import Choose, Facts, Policy, trusted
@@ -161,8 +161,8 @@ class Plans:
         return plans
 
     def _make(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any) -> Plan:
-        if (task is None or route.rule_name != route.name) and finalized(app):
-            task = app.tasks.get(route.rule_name)
+        if task is None or route.rule_name != route.name:
+            task = tasks_of(app).get(route.rule_name)
         publishing = operation == "send"
         plan = Plan(route, operation, broker_of(app, publishing=publishing), self)
         plan.excluded = self._exclude(route.name) is not None
@@ -177,11 +177,6 @@ class Plans:
                 kept.clear()
             kept[key] = plan
         return plan
-
-
-def finalized(app: Celery) -> bool:
-    """Whether the tasks of ``app`` can be looked at without a side effect."""
-    return bool(getattr(app, "finalized", False))
 
 
 def mode_of_task(task: Any) -> Mode | None:
