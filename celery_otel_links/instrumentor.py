@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -178,6 +179,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     @guarded
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
         self._exit_flush.install()
+        self._exit_flush.prepare()
         self._lost.watch(sender)
         self._never_ran.watch(sender)
 
@@ -196,9 +198,15 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     @guarded
     def beat_init(self, *, sender: Any, **_: Any) -> None:
         self._exit_flush.install()
-        during(sender.scheduler, "apply_async", tick)
+        during(sender.scheduler, "apply_async", self._ticking)
         if self.telemetry is not None:
             self.telemetry.metrics.in_beat()
+
+    @contextmanager
+    def _ticking(self, *arguments: Any, **options: Any) -> Iterator[None]:
+        self._exit_flush.prepare()
+        with tick(*arguments, **options):
+            yield
 
     @guarded
     def beat_embedded_init(self, **_: Any) -> None:

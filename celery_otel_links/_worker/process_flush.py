@@ -94,9 +94,13 @@ class ExitFlush:
         """``worker_ready`` and ``beat_init``: so late that it comes before what providers have registered for
         themselves."""
         self.remove()
-        self._process = os.getpid()
-        self._threads = WaitingThreads(2 * _PROVIDERS)  # begun when the stop begins, and at its end
         atexit.register(self._at_exit)
+
+    def prepare(self) -> None:
+        """While threads can still be started: from now on there may be something to export at the end."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._threads = WaitingThreads(2 * _PROVIDERS)  # begun when the stop begins, and at its end
 
     def begin(self) -> None:
         """``worker_shutting_down``: begin to export, while the pool still works.
