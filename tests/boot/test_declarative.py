@@ -26,8 +26,7 @@ import json
 from opentelemetry import trace
 from celery import Celery
 from celery_otel_links import CeleryLinksInstrumentor
-telemetry = CeleryLinksInstrumentor().telemetry
-config = telemetry.configuration.of(Celery("shop", broker="memory://", set_as_current=False))
+config = CeleryLinksInstrumentor().configuration.of(Celery("shop", broker="memory://", set_as_current=False))
 print(json.dumps([
     trace.get_tracer_provider().sampler.get_description(), config.default, config.tasks.rules, config.delay_threshold
 ]))
