@@ -29,9 +29,11 @@ def publisher(tmp_path):
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_broker_that_marks_no_second_delivery_gives_two_identities(open_site, publisher, valkey_url, tmp_path, pool):
-    folder = tmp_path / "queue"
+    folder, processed = tmp_path / "queue", tmp_path / "processed"
     folder.mkdir()
+    processed.mkdir()
     folders = {name: str(folder) for name in ("data_folder_in", "data_folder_out", "control_folder")}
+    folders["processed_folder"] = str(processed)
     conf = {"broker_transport_options": folders, "result_backend": valkey_url}
     with open_site(pool, url="filesystem://", conf=conf, concurrency=1) as site:
         site.app.send_task("end.reject_once", (str(tmp_path / "rejected"),)).get(timeout=30)
