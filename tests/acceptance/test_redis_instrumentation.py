@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from celery import chord
@@ -37,6 +38,13 @@ def spans_of_a_chord(story_of):
     return run
 
 
+def suppressible():
+    """Whether this release of the instrumentation looks at what is suppressed."""
+    found = find_spec("opentelemetry.instrumentation.redis")
+    return found is not None and "suppress" in Path(str(found.origin)).read_text()
+
+
+@pytest.mark.skipif(not suppressible(), reason="this release of the Redis instrumentation can't be suppressed")
 def test_our_own_traffic_to_the_store_makes_no_spans(spans_of_a_chord):
     names = {span.name for span in spans_of_a_chord() if "redis" in span.scope}
     assert names  # there are Celery's

