@@ -13,6 +13,7 @@ from tests.harness.collector import collector
 from tests.harness.recording import collected
 from tests.harness.waiting import until
 
+pytestmark = pytest.mark.clock
 BIN = Path(sys.executable).parent
 NEVER = "3600000"
 TASKS = 4
