@@ -81,7 +81,8 @@ def test_what_comes_while_the_threads_are_busy_is_performed_together(store, pati
     writing.start()
     until(lambda: store.threads._waiting.qsize() == count, what="the others, which wait")
     store.gate.set()
-    writing.join(30)
+    for caller in (*busy, writing):
+        caller.join(30)
     assert sorted(store.all()) == list(range(-MOST_THREADS, count))
     assert sorted(map(len, store.performed)) == [1] * MOST_THREADS + [MOST_AT_ONCE] * MOST_THREADS
 
