@@ -27,6 +27,7 @@ class Store:
     def __init__(self, *, is_open: bool = False) -> None:
         self.gate = threading.Event()
         self.begun = 0  # one thread at a time begins, as long as it is read
+        self.in_step: threading.Barrier | None = None
         self.performed: list[list[object]] = []
         self.threads = StoreThreads(self.perform)
         if is_open:
@@ -35,9 +36,19 @@ class Store:
     def perform(self, store, requests):
         self.begun += 1
         assert self.gate.wait(30)
+        if self.in_step:
+            self.in_step.wait(30)
         self.performed.append([request.content for request in requests])
         for request in requests:
             request.answer = request.content
+
+    def keep_busy(self, call, contents):
+        """The callers, each of which has a thread of the store that has begun to perform its request and no other."""
+        callers = [threading.Thread(target=call, args=(self, content)) for content in contents]
+        for number, caller in enumerate(callers, 1):
+            caller.start()
+            until(lambda number=number: self.begun == number, what="one more busy thread")
+        return callers
 
     def write_all(self, contents):
         """Each from a thread of its own, as the tasks of a pool would; ends when all callers go on."""
@@ -72,12 +83,8 @@ def seconds(function):
 
 
 def test_what_comes_while_the_threads_are_busy_is_performed_together(store, patient):
-    busy = [
-        threading.Thread(target=store.threads.write, args=(store, -number)) for number in range(1, MOST_THREADS + 1)
-    ]
-    for number, caller in enumerate(busy, 1):
-        caller.start()
-        until(lambda number=number: store.begun == number, what="one more busy thread")
+    store.in_step = threading.Barrier(MOST_THREADS)  # or a fast thread might come for more before a slow one has any
+    busy = store.keep_busy(store.threads.write, range(-MOST_THREADS, 0))
     count = MOST_THREADS * MOST_AT_ONCE
     writing = threading.Thread(target=store.write_all, args=(range(count),))
     writing.start()
@@ -86,9 +93,7 @@ def test_what_comes_while_the_threads_are_busy_is_performed_together(store, pati
     for caller in (*busy, writing):
         caller.join(30)
     assert sorted(store.all()) == list(range(-MOST_THREADS, count))
-    # One by one they came first; of the others a fast thread may come twice, and the last ones share what is left.
-    assert max(map(len, store.performed)) == MOST_AT_ONCE
-    assert len(store.performed) < 3 * MOST_THREADS
+    assert sorted(map(len, store.performed)) == [1] * MOST_THREADS + [MOST_AT_ONCE] * MOST_THREADS
 
 
 def test_whoever_comes_alone_has_one_thread(patient):
@@ -122,14 +127,17 @@ def test_an_answer_that_is_late_is_thrown_away(store):
     assert store.threads.read(store, "last") == "last"
 
 
-def test_what_nobody_waits_for_any_more_is_not_read(store):
-    for number in range(MOST_THREADS + 5):
-        store.threads.read(store, number)
+def test_what_nobody_waits_for_any_more_is_not_read(store, patient, monkeypatch):
+    busy = store.keep_busy(store.threads.read, range(MOST_THREADS))
+    monkeypatch.setattr(store_threads, "TIMEOUT", 0.01)
+    for number in range(MOST_THREADS, MOST_THREADS + 5):
+        assert store.threads.read(store, number) is None
     store.gate.set()
+    for caller in busy:
+        caller.join(30)
     store.threads.write(store, "after")
     until(lambda: "after" in store.all(), what="the last write")
-    # Each thread was given one, unless it came to it so late that this one was given up as well.
-    assert {one for one in store.all() if one != "after"} <= set(range(MOST_THREADS))
+    assert sorted(one for one in store.all() if one != "after") == list(range(MOST_THREADS))
 
 
 def test_a_store_that_hangs_has_few_threads_and_few_requests_wait(store):
