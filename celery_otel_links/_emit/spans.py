@@ -11,13 +11,11 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
 from celery_otel_links._emit.attributes import Attributes
-from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, STATE
+from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, SCHEMA, SCOPE, STATE
 from celery_otel_links._emit.reserved_ids import choose, generator_of, start_as
 from celery_otel_links._rules.facts import MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
 
-SCOPE = "celery_otel_links"
-SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 _KINDS = {kind: {LINK_KIND: kind} for kind in ("producer", "origin", "previous-attempt", "header", "consumer")}
 # How the SDK's sampler describes that below a parent which is not sampled nothing is.
 _STAYS_UNSAMPLED = re.compile(

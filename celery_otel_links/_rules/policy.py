@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from celery_otel_links._rules.facts import MODES, Decision, Mode
+from celery_otel_links._rules.texts import LONGEST_NAME
 
-LONGEST_NAME = 255
-"""Longer names of tasks and queues are not kept: whoever publishes chooses them."""
 _MOST_DECISIONS = 4096
 
 
@@ -68,6 +67,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("default", lambda _, settings: settings.default),
 )
 """Reason and rule; the rank is the place in the table, from 1."""
+RANKS = {reason: rank for rank, (reason, _) in enumerate(RULES, start=1)}
 
 NO_CONTEXT = Decision("none", "no-context", 0)
 """Of a message that came without any context: its run is a root, whatever the rules say."""

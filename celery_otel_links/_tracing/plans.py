@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 from celery import Celery
 
 from celery_otel_links._config.conventions import Broker, Style, broker_of, tasks_of
+from celery_otel_links._config.modes import TASK_ATTRIBUTE
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
 from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
-from celery_otel_links._rules.policy import Choose, Facts, Policy, trusted
+from celery_otel_links._rules.policy import RANKS, Choose, Facts, Policy, trusted
 from celery_otel_links._rules.request import is_batch_task
 from celery_otel_links._rules.routes import MAPPERS, route_in, route_out, rule_name, sent_kwargs
 from celery_otel_links._rules.texts import LONGEST_NAME, printable
 from celery_otel_links._wire.header import written
 
-TASK_ATTRIBUTE = "otel_propagation"
 _MOST_PLANS = 4096
 _MOST_STAMPS = 256
-_RANK_OF_TASK = 2
 
 
 class Stamp(NamedTuple):
@@ -102,7 +101,7 @@ class Plan:
 
         Only then can it link to the run: a worker's task may outrank everything but a call, and ``trust`` all.
         """
-        return self.trust == "child" and not self.batch and (self.known or decision.rank <= _RANK_OF_TASK)
+        return self.trust == "child" and not self.batch and (self.known or decision.rank <= RANKS["task"])
 
     def stamp(self, decision: Decision) -> Stamp:
         """What these messages have in common with ``decision``."""

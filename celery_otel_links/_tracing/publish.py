@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
 
+from celery_otel_links._config.modes import TASK_ATTRIBUTE
 from celery_otel_links._config.notices import mode_of_call
 from celery_otel_links._emit.attributes import producer
 from celery_otel_links._emit.spans import finish
@@ -29,7 +30,7 @@ from celery_otel_links._rules.policy import beyond
 from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
-from celery_otel_links._tracing.plans import TASK_ATTRIBUTE, Plan, Stamp
+from celery_otel_links._tracing.plans import Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._tracing.under_way import NOTHING_ASKED, Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c

@@ -1,4 +1,4 @@
-"""What is said of names that are almost ours, and of modes in calls; and which names are emitted."""
+"""What is said of names that are almost ours, and of modes in calls."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import pytest
 
 from celery_otel_links import Config
 from celery_otel_links._config import notices
-from celery_otel_links._config.conventions import Style
 from tests.unit.test_configuration import LINK, MODES, configuration, configured, in_settings, lines, new_app
-
-OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 @pytest.fixture(autouse=True)
@@ -95,19 +92,3 @@ def test_what_is_kept_in_mind_is_bounded(caplog):
         notices.mode_of_call("lnik", f"task-{number}")
     assert len(lines(caplog, logging.ERROR)) == notices.MOST_NOTICES
     assert len(notices._said) == notices.MOST_NOTICES
-
-
-@pytest.mark.parametrize(
-    ("opted", "contrib_names", "style"),
-    [
-        ("", False, Style(current_names=False, contrib_names=False)),
-        ("", True, Style(current_names=False, contrib_names=True)),
-        ("http", False, Style(current_names=False, contrib_names=False)),
-        ("http, messaging", False, Style(current_names=True, contrib_names=False)),
-        ("messaging", True, Style(current_names=True, contrib_names=True)),
-        ("messaging/dup", False, Style(current_names=True, contrib_names=True)),
-        ("messaging,messaging/dup", False, Style(current_names=True, contrib_names=True)),
-    ],
-)
-def test_which_names_are_emitted(opted, contrib_names, style):
-    assert Style.of(contrib_names, {OPT_IN: opted}) == style
