@@ -24,7 +24,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from results import Result, show_results, write
-from servers import valkey
+from servers import end_worker, valkey
 
 MOST_GROWTH = 2 * 2**20
 SAMPLES = 40
@@ -94,12 +94,7 @@ def worker() -> Iterator[psutil.Process]:
     try:
         yield psutil.Process(process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end_worker(process)
 
 
 def wait_for_room(server: redis.Redis, most: int, main: psutil.Process) -> None:

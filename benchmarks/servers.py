@@ -1,5 +1,7 @@
-"""A Valkey server of the benchmark's own, gone with it."""
+"""A Valkey server of the benchmark's own, gone with it, and the end of a worker."""
 
+import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -26,6 +28,16 @@ def valkey() -> Iterator[str]:
         finally:
             server.kill()
             server.wait()
+
+
+def end_worker(process: subprocess.Popen) -> None:
+    """Stop a worker that was started in a session of its own; within ten seconds, or with all of its processes."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _wait_until_it_answers(server: subprocess.Popen, port: int) -> None:

@@ -31,7 +31,7 @@ from opentelemetry import context, trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from results import Result, middle, show, show_results, write
-from servers import valkey
+from servers import end_worker, valkey
 from variants import CONNECT, NAMES
 
 STAGED = 15
@@ -121,12 +121,7 @@ def worker(instrumentation: str, broker: str, database: int) -> Iterator[Worker]
         one.turn(100)
         yield one
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end_worker(process)
 
 
 class Turns:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
 from tests.acceptance.stages import DEFAULT, Stages
 from tests.acceptance.story import Story
@@ -43,6 +45,17 @@ def story(request: pytest.FixtureRequest, stage_name: str, stages: Stages) -> It
     told.begin()
     yield told
     told.end()
+
+
+@pytest.fixture
+def fresh(story: Story, caplog: pytest.LogCaptureFixture) -> Iterator[Story]:
+    """A story whose publisher is not instrumented yet. Afterwards neither instrumentation is on."""
+    story.end()
+    caplog.set_level(logging.INFO)
+    yield story
+    story.end()
+    if CeleryInstrumentor().is_instrumented_by_opentelemetry:
+        CeleryInstrumentor().uninstrument()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 
 import pytest
 from opentelemetry.instrumentation import celery as contrib
@@ -23,17 +22,6 @@ LINKED = """
     run/shop.plain            link producer -> apply_async/shop.plain
 """
 ORDERS = ["contrib, ours", "ours, contrib", "ours, contrib without options, contrib"]
-
-
-@pytest.fixture
-def fresh(story, caplog):
-    """A story whose publisher is not instrumented yet. Afterwards neither instrumentation is on."""
-    story.end()
-    caplog.set_level(logging.INFO)
-    yield story
-    story.end()
-    if CeleryInstrumentor().is_instrumented_by_opentelemetry:
-        CeleryInstrumentor().uninstrument()
 
 
 def in_order(story, order, config=None):

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
 ONE_SPAN_EACH = "request\n  apply_async/shop.plain\n    run/shop.plain"
 SAID = "opentelemetry-instrumentation-celery is switched off"
-
-
-@pytest.fixture
-def fresh(story, caplog):
-    """A story whose publisher is not instrumented yet. Afterwards neither instrumentation is on."""
-    story.end()
-    caplog.set_level(logging.INFO)
-    yield story
-    story.end()
-    if CeleryInstrumentor().is_instrumented_by_opentelemetry:
-        CeleryInstrumentor().uninstrument()
 
 
 def scopes(story):
