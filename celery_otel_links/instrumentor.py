@@ -27,7 +27,7 @@ from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner, report
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._worker import startup as _start
+from celery_otel_links._worker import startup
 from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
@@ -120,8 +120,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.task_failure, self.task_failure),
             (signals.task_retry, self.task_retry),
             (signals.task_revoked, self.task_revoked),
-            (signals.task_rejected, self.task_rejected),
-            (signals.task_unknown, self.task_unknown),
+            *self._never_ran.wiring(),
             (signals.worker_process_init, self.worker_process_init),
             (signals.worker_shutting_down, self.worker_shutting_down),
             (signals.worker_process_shutdown, self.worker_process_shutdown),
@@ -135,7 +134,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     def celeryd_init(self, *, instance: Any, **_: Any) -> None:
         telemetry = self.telemetry
         if self._enabled(instance.app) and telemetry is not None:
-            _start.install(instance, telemetry, self._board, self.configuration.checked)
+            startup.install(instance, telemetry, self._board, self.configuration.checked)
 
     @guarded
     def first_end(self, **_: Any) -> None:
@@ -167,14 +166,6 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     ) -> None:
         if not (terminated and self._lost.terminated(request, signum)):
             self._never_ran.revoked(request, expired=expired)
-
-    @guarded
-    def task_rejected(self, *, sender: Any, message: Any, **_: Any) -> None:
-        self._never_ran.rejected(sender.app, message)
-
-    @guarded
-    def task_unknown(self, *, sender: Any, message: Any, name: str, **_: Any) -> None:
-        self._never_ran.unknown(sender.app, message, name)
 
     @guarded
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
