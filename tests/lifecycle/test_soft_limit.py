@@ -12,6 +12,7 @@ from tests.harness.waiting import until
 SLOW_APP = "tests.lifecycle.slow_app:app"
 LIMIT = 0.3
 STATISTICS = 120
+HARD_LIMIT = 5
 LIMITED = ("FAILURE", "billiard.exceptions.SoftTimeLimitExceeded")
 
 
@@ -72,21 +73,27 @@ def not_limited(open_site, told):
     The worker's log says it: a limit may strike while a result is being stored, which then nobody gets.
     """
     with open_site("prefork", app=SLOW_APP, told=told, concurrency=2) as site:
-        args = (f"{site.queue}-nobody", 1)
-        ids = [site.app.send_task("end.publish_until_limited", args, soft_time_limit=0.1).id for _ in range(STATISTICS)]
+        args, limits = (f"{site.queue}-nobody", 1), {"soft_time_limit": 0.1, "time_limit": HARD_LIMIT}
+        ids = [site.app.send_task("end.publish_until_limited", args, **limits).id for _ in range(STATISTICS)]
 
-        def running() -> set[str]:
-            ended = re.findall(r"\[([0-9a-f-]{36})\] (?:succeeded|raised)", site.worker.stderr)
-            return set(ids) - set(ended)
+        def ended() -> set[str]:
+            return set(re.findall(r"\[([0-9a-f-]{36})\] (?:succeeded|raised)", site.worker.stderr)) | hanging()
 
-        until(lambda: not running(), what=lambda: f"the end of {running()}: {site.worker.stderr[-3000:]}", timeout=60)
+        def hanging() -> set[str]:
+            return set(re.findall(rf"Hard time limit \({HARD_LIMIT}s\) exceeded for \S+\[(.*?)\]", site.worker.stderr))
+
+        until(lambda: ended() >= set(ids), what=lambda: f"all ends: {site.worker.stderr[-3000:]}", timeout=60)
         site.worker.stop(signal.SIGTERM)
         assert site.complaints() == []
-        return site.worker.stderr.count("'not limited'")
+        return site.worker.stderr.count("'not limited'") + len(hanging())
 
 
 def test_no_more_limits_are_lost_than_without_us(open_site, record_property):
-    """Celery and kombu lose some themselves: in what they do after a publish, where they swallow every exception."""
+    """Celery and kombu lose some themselves: in what they do after a publish, where they swallow every exception.
+
+    Now and then a task hangs, too: a limit that strikes at the beginning of ``Condition.__exit__`` leaves the queue of
+    kombu's pool of connections locked for ever. Python's own ``queue`` does so without Celery, within a few tries.
+    """
     without, ours = not_limited(open_site, {"uninstrumented": 1}), not_limited(open_site, {})
     record_property("lost without us", without)
     record_property("lost with us", ours)
