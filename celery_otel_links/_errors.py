@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -14,7 +15,40 @@ PASSING = (SoftTimeLimitExceeded,)
 
 logger = logging.getLogger("celery_otel_links")
 F = TypeVar("F", bound=Callable[..., Any])
-_failed: set[str] = set()
+
+
+class Failures:
+    """How often each place has failed in this process: the places are those in our code, so they are few."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """A forked child has failed nowhere; a lock that another thread held would never be released there."""
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._fresh: dict[str, int] = {}
+
+    def one_more(self, where: str) -> int:
+        """Count a failure. Returns how many there have been in this place."""
+        with self._lock:
+            self._fresh[where] = self._fresh.get(where, 0) + 1
+            count = self._counts[where] = self._counts.get(where, 0) + 1
+            return count
+
+    def fresh(self) -> dict[str, int]:
+        """Those since the last call: each failure is counted by one instrument, however many there are."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+            return fresh
+
+    def counts(self) -> dict[str, int]:
+        """The number of failures by place."""
+        with self._lock:
+            return dict(self._counts)
+
+
+failures = Failures()
 
 
 def guarded(function: F) -> F:
@@ -27,7 +61,7 @@ def guarded(function: F) -> F:
         except PASSING:
             raise
         except Exception:
-            log_once(function.__qualname__)
+            swallow(function.__qualname__)
             return None
 
     return cast(F, call)
@@ -47,12 +81,11 @@ class contained:
     def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> bool:
         if kind is None or not issubclass(kind, Exception) or issubclass(kind, PASSING):
             return False
-        log_once(self.what)
+        swallow(self.what)
         return True
 
 
-def log_once(what: str) -> None:
-    """Log the exception that is handled: at ERROR the first time, at DEBUG from then on."""
-    level = logging.DEBUG if what in _failed else logging.ERROR
-    _failed.add(what)
+def swallow(what: str) -> None:
+    """Count the exception that is handled, and log it: at ERROR the first time, at DEBUG from then on."""
+    level = logging.ERROR if failures.one_more(what) == 1 else logging.DEBUG
     logger.log(level, "%s failed; the task goes on without it (said once)", what, exc_info=True)

@@ -31,6 +31,7 @@ from celery_otel_links._worker import startup
 from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
 from celery_otel_links._worker.child import Child
+from celery_otel_links._worker.gauges import Gauges
 from celery_otel_links._worker.lost_attempts import LostAttempts
 from celery_otel_links._worker.method_hooks import during
 from celery_otel_links._worker.never_ran import NeverRan
@@ -173,6 +174,8 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self._exit_flush.prepare()
         self._lost.watch(sender)
         self._never_ran.watch(sender)
+        if self.telemetry is not None:
+            self.telemetry.metrics.observe(Gauges(sender).by_name())
 
     @guarded
     def worker_shutting_down(self, **_: Any) -> None:

@@ -7,15 +7,17 @@ that exemplars lead from a slow bucket to its trace.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
 
-from celery_otel_links._emit.names import BEAT_DRIFT, COUNTERS, HISTOGRAMS, Declared
-from celery_otel_links._emit.recorder import Measurement, Recorder, forgets
+from celery_otel_links._emit.names import BEAT_DRIFT, COUNTERS, GAUGES, HISTOGRAMS, Declared
+from celery_otel_links._emit.recorder import Measurement, Recorder
+from celery_otel_links._errors import failures
+from celery_otel_links._forks import forgets
 from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.latency import Latency
 from celery_otel_links._rules.texts import LONGEST_NAME
@@ -26,6 +28,7 @@ OVERFLOW = {"otel.metric.overflow": True}
 Labels = tuple[Any, ...]
 """Values of an instrument's attributes, in their order; None where one is left out."""
 _OVERFLOWED: Labels = ()
+forgets(failures)
 
 
 class Series:
@@ -96,6 +99,10 @@ class Instruments:
         for name, declared in COUNTERS.items():
             callback = self._observer(self._counts[name])
             meter.create_observable_counter(name, [callback], declared.unit, declared.description)
+        self.gauges: Mapping[str, Callable[[], int | None]] = {}
+        """What is observed when metrics are collected, by its name; where one says None, nothing is."""
+        for name, declared in GAUGES.items():
+            meter.create_observable_gauge(name, [self._looking(name)], declared.unit, declared.description)
         forgets(self)
 
     def record_in(self, histograms: Collection[str]) -> None:
@@ -105,6 +112,7 @@ class Instruments:
 
     def forget(self) -> None:
         """A forked child has counted nothing."""
+        self._recorder.forget()
         for counter in self._counts.values():
             counter.clear()
 
@@ -196,10 +204,20 @@ class Instruments:
         if histogram is not None and seconds is not None:
             histogram.record(seconds, labels, context)
 
+    def _looking(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            look = self.gauges.get(name)
+            value = None if look is None else look()
+            return [] if value is None else [Observation(value)]
+
+        return observe
+
     def _observer(self, counter: Counter) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             # Histograms are recorded too: the SDK asks all observers before it looks at what is recorded.
             self._recorder.drain()
+            for where, count in failures.fresh().items():
+                self._counts["celery.otel_links.failures"].add((where,), count)
             return counter.observations()
 
         return observe

@@ -10,7 +10,7 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, get_meter_pr
 
 from celery_otel_links._emit.instruments import Instruments
 from celery_otel_links._emit.names import BEAT_DRIFT, SCHEMA, SCOPE
-from celery_otel_links._emit.recorder import forgets
+from celery_otel_links._forks import forgets
 
 
 class Metrics:
@@ -21,6 +21,9 @@ class Metrics:
 
     histograms: Collection[str] = ()
     """The names of those that are wanted; to be set before the first measurement."""
+
+    gauges: Mapping[str, Callable[[], int | None]] = {}
+    """What is observed in a worker's main process."""
 
     def __init__(self, provider: MeterProvider | None, version: str) -> None:
         self._given = provider
@@ -40,6 +43,11 @@ class Metrics:
         if provider is not self._provider:
             self._provider, self._instruments = provider, self._of(provider)
         return self._instruments
+
+    def observe(self, gauges: Mapping[str, Callable[[], int | None]]) -> None:
+        """In a worker's main process: what these say is shown with the rest, also by a provider that is set later."""
+        self.gauges, self._provider = gauges, None
+        self.active()
 
     def in_beat(self) -> None:
         """In beat: how late it is has a histogram of its own."""
@@ -66,6 +74,7 @@ class Metrics:
             scope = f"{SCOPE}.main" if self._forking else SCOPE
             meter = provider.get_meter(scope, self._version, SCHEMA)
             made[self._forking] = Instruments(meter, timing=not self._forking)
+        made[self._forking].gauges = self.gauges
         made[self._forking].record_in(self.histograms)
         return made[self._forking]
 

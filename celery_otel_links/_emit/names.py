@@ -38,6 +38,7 @@ WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 WORKING = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Those that the messaging conventions give for durations."""
 KIND = "celery.wait.kind"
+WHERE = "celery.otel_links.where"
 
 _TASK = (TASK_NAME, DESTINATION)
 _OPERATION = (SYSTEM, OPERATION, DESTINATION, "server.address", "server.port", ERROR_TYPE)
@@ -77,8 +78,22 @@ COUNTERS = {
         "Attempts that ended, and messages that never ran.", (*_TASK, STATE, ERROR_TYPE), "{task}"
     ),
     "celery.task.unstamped": Declared("Messages that came without our header.", _TASK, "{message}"),
+    "celery.otel_links.failures": Declared(
+        "What failed in this library, which no task notices.", (WHERE,), "{failure}"
+    ),
     "messaging.client.sent.messages": Declared(
         "Messages that were published, or should have been.", _OPERATION, "{message}"
     ),
     "messaging.client.consumed.messages": Declared("Messages that were delivered to a task.", _OPERATION, "{message}"),
+}
+GAUGES = {  # of a worker's main process
+    "celery.worker.processes": Declared("Tasks that the worker can run at once.", (), "{process}"),
+    "celery.worker.active": Declared("Tasks that run.", (), "{task}"),
+    "celery.worker.reserved": Declared("Messages that wait in the worker and are due.", (), "{message}"),
+    "celery.worker.scheduled": Declared("Messages that the worker holds until their eta.", (), "{message}"),
+}
+QUEUE_GAUGES = {  # observed by `celery otel-links watch`
+    "celery.queue.depth": Declared("Messages that wait in the broker.", (DESTINATION,), "{message}"),
+    "celery.queue.oldest_age": Declared("Since the message that waits longest was published.", (DESTINATION,)),
+    "celery.queue.consumers": Declared("Workers that consume the queue.", (DESTINATION,), "{consumer}"),
 }

@@ -7,13 +7,11 @@ has come together, and every collection records what is left before it looks.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 logger = logging.getLogger("celery_otel_links")
 
@@ -29,13 +27,6 @@ _BATCH = 32
 _PAUSE = 1e-4
 
 
-class Forgetful(Protocol):
-    """What holds the state of one process, and none of it in a child that this process forks."""
-
-    def forget(self) -> None:
-        """Called in the child."""
-
-
 class Recorder:
     """The measurements of one meter provider. Safe to use from threads, greenlets, and after a fork."""
 
@@ -43,7 +34,6 @@ class Recorder:
         self._queue: deque[Measurement] = deque()
         self._level = logging.ERROR
         self.forget()
-        forgets(self)
 
     def forget(self) -> None:
         """What a forked child inherits is its parent's to record, and its threads and locks are of no use."""
@@ -112,24 +102,3 @@ def _regularly(reference: weakref.ref[Recorder], wake: threading.Event) -> None:
             return
         recorder.drain_gently()
         del recorder
-
-
-_forgetful: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-def forgets(one: Forgetful) -> None:
-    """Have it forget in every child that this process forks."""
-    _forgetful.add(one)
-
-
-def _in_child() -> None:
-    for one in list(_forgetful):
-        try:
-            one.forget()
-        except Exception:
-            logger.exception("starting anew in a forked process failed")
-
-
-_register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
-if _register is not None:
-    _register(after_in_child=_in_child)

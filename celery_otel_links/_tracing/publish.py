@@ -21,7 +21,7 @@ from celery_otel_links._config.modes import TASK_ATTRIBUTE
 from celery_otel_links._config.notices import mode_of_call
 from celery_otel_links._emit.attributes import producer
 from celery_otel_links._emit.spans import finish
-from celery_otel_links._errors import PASSING, contained, log_once
+from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
 from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
@@ -102,7 +102,7 @@ class Publisher:
                 raise
             publishing.interrupted = error  # Celery swallows what a receiver raises
         except Exception:
-            log_once("before_task_publish")
+            swallow("before_task_publish")
 
     def _before_unseen_end(self, outer: Publishing | None, message: Message) -> None:
         """Published without ``send_task``, perhaps by a receiver within one. Its end can't be seen, so it is now."""
@@ -198,7 +198,7 @@ class Publisher:
         except PASSING:
             raise
         except Exception:
-            log_once("the start of a PRODUCER span")
+            swallow("the start of a PRODUCER span")
         return context, reserved
 
     def _end(self, publishing: Publishing, plan: Plan, error: BaseException | None) -> None:
@@ -217,7 +217,7 @@ class Publisher:
         except PASSING:
             raise
         except Exception:
-            log_once("the end of a publish")
+            swallow("the end of a publish")
         finally:
             if publishing.token is not None:
                 otel.detach(publishing.token)

@@ -16,7 +16,7 @@ from opentelemetry.trace import Span, StatusCode, set_span_in_context
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
-from celery_otel_links._errors import PASSING, contained, log_once
+from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.facts import MODES, LostAttempt, Request
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.outcome import Outcome, outcome
@@ -66,7 +66,7 @@ class Runner:
         except PASSING:
             raise
         except Exception:
-            log_once("task_prerun")
+            swallow("task_prerun")
 
     def task_postrun(
         self, *, task_id: str | None, task: Any, retval: Any = None, state: str | None = None, **_: Any
@@ -80,7 +80,7 @@ class Runner:
             except PASSING:
                 raise
             except Exception:
-                log_once("task_postrun")
+                swallow("task_postrun")
             finally:
                 running.set(attempt.outer)
                 if attempt.token is not None:
@@ -108,7 +108,7 @@ class Runner:
         except PASSING:
             raise
         except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
-            log_once("the start of a run span")
+            swallow("the start of a run span")
         attempt.token = otel.attach(context)
         if span is not None:
             attempt.span, span_context = span, span.get_span_context()

@@ -14,8 +14,8 @@ from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
 from celery_otel_links._emit.metrics import Metrics
-from celery_otel_links._emit.recorder import forgets
 from celery_otel_links._emit.spans import Spans
+from celery_otel_links._forks import forgets
 from celery_otel_links._rules.policy import Policy, Settings
 from celery_otel_links._tracing.plans import Plans
 from celery_otel_links._version import __version__

@@ -6,13 +6,13 @@ task: each call returns within ``store_threads.TIMEOUT``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from celery import Celery
 from opentelemetry.trace import SpanContext
 
 from celery_otel_links._errors import contained
+from celery_otel_links._forks import forgets
 from celery_otel_links._wire import header as _wire
 from celery_otel_links._wire.result_backends import Entry, way_of
 from celery_otel_links._wire.store_threads import Request, StoreThreads
@@ -25,7 +25,7 @@ def store(app: Celery, group_id: str, task_id: str, span_context: SpanContext | 
     """
     with contained("storing the span of a header task"):
         if span_context is not None and span_context.is_valid and _is_possible(app, enabled):
-            _of_this_process().write(app, Entry(group_id, task_id, _wire.encode_context(span_context)))
+            _of_this_process.threads().write(app, Entry(group_id, task_id, _wire.encode_context(span_context)))
 
 
 def gather(
@@ -37,7 +37,7 @@ def gather(
     """
     with contained("gathering the spans of header tasks"):
         if _is_possible(app, enabled):
-            return _of_this_process().read(app, (group_id, list(header_task_ids))) or []
+            return _of_this_process.threads().read(app, (group_id, list(header_task_ids))) or []
     return []
 
 
@@ -64,22 +64,21 @@ def _perform(app: Celery, requests: list[Request]) -> None:
                 request.answer = [context for context in contexts if context is not None]
 
 
-_threads: StoreThreads | None = None
+class _OfThisProcess:
+    """Made when they are first needed: by then gevent and eventlet have replaced what threads are made of."""
+
+    _threads: StoreThreads | None = None
+
+    def threads(self) -> StoreThreads:
+        """Those of this process."""
+        if self._threads is None:
+            self._threads = StoreThreads(_perform)
+        return self._threads
+
+    def forget(self) -> None:
+        """Threads do not survive a fork."""
+        self._threads = None
 
 
-def _of_this_process() -> StoreThreads:
-    """Made when it is first needed: by then gevent and eventlet have replaced what threads are made of."""
-    global _threads
-    if _threads is None:
-        _threads = StoreThreads(_perform)
-    return _threads
-
-
-def _start_anew() -> None:
-    """Threads do not survive a fork."""
-    global _threads
-    _threads = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+_of_this_process = _OfThisProcess()
+forgets(_of_this_process)

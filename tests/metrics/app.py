@@ -81,6 +81,12 @@ def _tracers() -> AnyTracerProvider:
     return made
 
 
+def _failing_hook(*_: Any) -> None:
+    raise RuntimeError("a hook that fails")
+
+
+if told.get("hook") == "fails":
+    app.conf.otel_links = {**app.conf.otel_links, "run_hook": _failing_hook}
 readers = list(_readers())
 meters: AnyMeterProvider = MeterProvider(readers, views=list(_views())) if readers else NoOpMeterProvider()
 celery_otel_links.setup(app, tracer_provider=_tracers(), meter_provider=meters)

@@ -68,7 +68,7 @@ def server(answer):
 @pytest.fixture(autouse=True)
 def _threads(monkeypatch):
     """Nobody waits for what another test has made hang."""
-    monkeypatch.setattr(chord_store, "_threads", None)
+    monkeypatch.setattr(chord_store._of_this_process, "_threads", None)
 
 
 def app_with(backend):
@@ -121,14 +121,14 @@ def test_what_is_not_asked_for_is_not_touched():
         store(app, "group", "task", ONE, False)
     assert took < MARGIN
     assert contexts == []
-    assert chord_store._threads is None
+    assert chord_store._of_this_process._threads is None
 
 
 def test_a_header_task_without_a_span_leaves_nothing():
     app = app_at(free_port())
     store(app, "group", "task", None, True)
     store(app, "group", "task", SpanContext(0, 0, is_remote=False), True)
-    assert chord_store._threads is None
+    assert chord_store._of_this_process._threads is None
 
 
 def test_a_retry_takes_the_place_of_the_attempt_before(valkey_url):

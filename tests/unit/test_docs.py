@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
 from celery_otel_links._config.sources import Configuration
-from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
+from celery_otel_links._emit.names import COUNTERS, GAUGES, HISTOGRAMS, QUEUE_GAUGES
 from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links.sampling import linked_traceidratio
 
@@ -138,4 +138,5 @@ def test_every_instrument_stands_on_the_page_on_what_is_emitted():
     assert told == {
         **{name: ("histogram", name in on) for name in HISTOGRAMS},
         **dict.fromkeys(COUNTERS, ("counter", True)),
+        **dict.fromkeys((*GAUGES, *QUEUE_GAUGES), ("gauge", False)),
     }

@@ -180,12 +180,12 @@ def test_the_threads_are_below_no_span_and_make_none(patient):
 
 def test_after_a_fork_the_child_has_threads_of_its_own(monkeypatch):
     needs(hasattr(os, "fork"), "fork")
-    monkeypatch.setattr(chord_store, "_threads", None)
-    parents = chord_store._of_this_process()
+    monkeypatch.setattr(chord_store._of_this_process, "_threads", None)
+    parents = chord_store._of_this_process.threads()
     parents.read("store", 1)
     child = os.fork()
     if child == 0:
-        threads = chord_store._of_this_process()
+        threads = chord_store._of_this_process.threads()
         os._exit(0 if threads is not parents and threads._threads == 0 else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert chord_store._of_this_process() is parents
+    assert chord_store._of_this_process.threads() is parents

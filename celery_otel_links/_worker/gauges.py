@@ -1,0 +1,46 @@
+"""How busy a worker is: gauges of its main process, which knows it whatever the pool is.
+
+They are looked at when metrics are collected, and cost a task nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker import state
+from celery.worker.request import Request
+
+
+class Gauges:
+    """What can be observed of the worker whose consumer this is."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._pool = consumer.pool
+        self._process = os.getpid()
+
+    def by_name(self) -> dict[str, Callable[[], int | None]]:
+        """Each gauge, and what it shows now: None in a process that the worker has forked, which is not the worker."""
+        looks = {
+            "celery.worker.processes": self._processes,
+            "celery.worker.active": lambda: len(state.active_requests),
+            # Celery keeps what runs among what is reserved, until it has ended.
+            "celery.worker.reserved": lambda: max(0, len(state.reserved_requests) - len(state.active_requests)),
+            "celery.worker.scheduled": self._scheduled,
+        }
+        return {name: self._here(look) for name, look in looks.items()}
+
+    def _here(self, look: Callable[[], int]) -> Callable[[], int | None]:
+        return lambda: look() if os.getpid() == self._process else None
+
+    def _processes(self) -> int:
+        """How many tasks can run at once: processes that live, threads or greenlets."""
+        living = getattr(getattr(self._pool, "_pool", None), "_pool", None)  # of billiard
+        return len(living) if isinstance(living, list) else int(self._pool.num_processes or 1)
+
+    def _scheduled(self) -> int:
+        """Messages that are held here until their eta: entries of the timer for a request."""
+        waiting = list(self._consumer.timer.schedule.queue)  # by one step of the interpreter: the worker goes on
+        return sum(isinstance(next(iter(one.entry.args or ()), None), Request) for one in waiting)
