@@ -39,6 +39,14 @@ def test_a_worker_shows_what_it_runs_and_holds(metered_on, stage_name):
     becomes(metered, 1, 0, 0, 2)
 
 
+def test_a_process_that_is_forked_later_shows_nothing_of_the_worker(metered_on):
+    metered = metered_on({"file of": "later"}, concurrency=1, args=("--max-tasks-per-child", "1"))
+    for _ in range(3):
+        metered.shop.plain.delay()
+    metered.count("celery.task.outcomes", 3)
+    becomes(metered, 1, 0, 0, 0)
+
+
 @pytest.mark.stages("solo-valkey")
 def test_a_solo_worker_shows_the_task_that_it_runs(metered_on, stage_name):
     """It takes the next message when the task has ended."""
