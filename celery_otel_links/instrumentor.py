@@ -37,6 +37,7 @@ from celery_otel_links._worker.method_hooks import during
 from celery_otel_links._worker.never_ran import NeverRan
 from celery_otel_links._worker.process_flush import ChildFlush, ExitFlush, PeriodicFlush
 from celery_otel_links._worker.receipts import Receipts
+from celery_otel_links._worker.started_after import StartedAfter
 from celery_otel_links._worker.takeover import Takeover
 
 logger = logging.getLogger("celery_otel_links")
@@ -80,6 +81,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         wrapt.wrap_function_wrapper(celery.Celery, "send_task", self._publisher.send_task)
         self._on_commit = OnCommit()
         self._announcements = Announcements(self.telemetry)
+        self._started_after = StartedAfter(self.telemetry)
         for signal, receiver in self._wiring():
             signal.connect(receiver, weak=False)
         self._contrib = Contrib(self.telemetry.link_by_default)
@@ -128,6 +130,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             (signals.beat_init, self.beat_init),
             (signals.beat_embedded_init, self.beat_embedded_init),
             *self._announcements.wiring(),
+            *self._started_after.wiring(),
             (signals.task_postrun, self.first_end),
         )
 

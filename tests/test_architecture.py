@@ -145,6 +145,7 @@ def test_only_waiting_sleeps():
         "tests/harness/waiting.py",
         "tests/acceptance/shop.py",
         "tests/lifecycle/tasks.py",
+        "tests/operated/app.py",
         "tests/systems/batch_app.py",
         "tests/viewer/other.py",
     }  # a task may take its time

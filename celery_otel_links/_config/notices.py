@@ -22,6 +22,7 @@ class Family(enum.IntEnum):
     NOWHERE = 1
     RATIO = 2
     PROMETHEUS = 3
+    NO_LOGS = 5
 
 
 _said: set[str] = set()

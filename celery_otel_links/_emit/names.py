@@ -32,6 +32,8 @@ HANDOVER = "celery.latency.handover"
 BATCH_COUNT = "messaging.batch.message_count"
 BEAT_ENTRY = "celery.beat.entry"
 BEAT_DRIFT = "celery.beat.drift"
+STARTED = "celery.task.started"
+"""The log event of a task that runs for long."""
 
 WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Bucket boundaries for what may take long, in seconds: 5 ms to 1 h."""

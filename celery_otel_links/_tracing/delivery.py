@@ -180,6 +180,8 @@ class Attempt:
     """Whether there is a delivery: making it may have failed."""
     traced = False
     """Whether it has a span, or would have one if its trace was sampled."""
+    over = False
+    """Whether it has ended; a thread of the task may hold on to it."""
     span: Span | None = None
     context: SpanContext | None = None
     """Of its run span."""

@@ -83,6 +83,7 @@ class Runner:
                 swallow("task_postrun")
             finally:
                 running.set(attempt.outer)
+                attempt.over = True
                 if attempt.token is not None:
                     otel.detach(attempt.token)
         self._ended(state)

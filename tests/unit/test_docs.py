@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
+import logging.config
 import re
 import shlex
+import sys
 import traceback
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from celery import Celery
+from celery import Celery, signals
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
 from celery_otel_links._config.sources import Configuration
 from celery_otel_links._emit.names import COUNTERS, GAUGES, HISTOGRAMS, QUEUE_GAUGES
 from celery_otel_links._rules.policy import RULES, trusted
+from celery_otel_links.logs import TaskContextFilter
 from celery_otel_links.sampling import linked_traceidratio
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -140,3 +144,30 @@ def test_every_instrument_stands_on_the_page_on_what_is_emitted():
         **dict.fromkeys(COUNTERS, ("counter", True)),
         **dict.fromkeys((*GAUGES, *QUEUE_GAUGES), ("gauge", False)),
     }
+
+
+def test_what_the_page_on_logs_shows_runs(monkeypatch):
+    log, plain, django, structlog = [], *blocks("logs.md", "python")
+    names = {}
+    exec(compile(plain, "logs.md", "exec"), names)
+    try:
+        handler, logger = logging.StreamHandler(), logging.Logger("of a worker")
+        logger.addHandler(handler)
+        signals.after_setup_logger.send(sender=None, logger=logger)
+        handler.setFormatter(logging.Formatter(names["app"].conf.worker_task_log_format))
+        handler.emit = lambda record: log.append(handler.format(record))
+        logger.warning("text")
+        assert log[0].endswith("[] trace= origin= text")
+    finally:
+        signals.after_setup_logger.disconnect(names["add_task_context"])
+        signals.after_setup_task_logger.disconnect(names["add_task_context"])
+    exec(compile(django, "logs.md", "exec"), names)
+    configurator = logging.config.DictConfigurator(names["LOGGING"])
+    assert isinstance(configurator.configure_filter(names["LOGGING"]["filters"]["task"]), TaskContextFilter)
+    made = ModuleType("structlog")
+    made.configure = lambda processors: log.append(processors[0](None, "info", {"event": "text"}))
+    made.processors = ModuleType("processors")
+    made.processors.JSONRenderer = lambda: None
+    monkeypatch.setitem(sys.modules, "structlog", made)
+    exec(compile(structlog, "logs.md", "exec"), names)
+    assert log[1] == {"event": "text"}

@@ -1,0 +1,3 @@
+"""What operators use: logs, commands, gauges, alerts; on real workers."""
+
+MARK = "fields:"
