@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import click
 
-from celery_otel_links.cli.view import view
+from celery_otel_links.cli.lazily import Commands
 
 __all__ = ["otel_links"]
 
 
-@click.group(name="otel-links")
+@click.group(name="otel-links", cls=Commands)
 def otel_links() -> None:
     """See and check what celery-otel-links does."""
-
-
-otel_links.add_command(view)

@@ -54,7 +54,7 @@ def test_what_is_exported_is_what_is_recorded() -> None:
     ]
 
 
-@pytest.mark.parametrize("reason", [*(name for name, _ in RULES), NO_CONTEXT.reason, "trust"])
+@pytest.mark.parametrize("reason", [*(name for name, _ in RULES), NO_CONTEXT.reason, "trust", "batch"])
 def test_every_reason_has_a_sentence(reason: str) -> None:
     assert reason in words.REASONS
 

@@ -21,6 +21,7 @@ REASONS = {
     "default": "no rule says otherwise",
     "no-context": "its message carried no context",
     "trust": "its queue is trusted no further",
+    "batch": "one run for the messages of many publishers",
 }
 LINKS = {
     "producer": "published by",
