@@ -27,6 +27,7 @@ from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner, report
 from celery_otel_links._tracing.telemetry import Telemetry
+from celery_otel_links._wire.header import HEADER
 from celery_otel_links._worker import startup
 from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
@@ -150,6 +151,8 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     @guarded
     def task_received(self, *, request: Any, **_: Any) -> None:
         self._lost.received(request)
+        if self.telemetry is not None and HEADER not in request.request_dict:
+            self.telemetry.unstamped += 1
 
     def _task_ended(self, state: str | None) -> None:
         if state is None and self._child.runs_tasks:

@@ -54,6 +54,10 @@ class Telemetry:
         self.published = PublishCounts()
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
+        self.links_taken_over = False
+        """Whether contrib was configured to link."""
+        self.unstamped = 0
+        """Messages that this process, a worker's main one, has received without our header."""
         self.is_settled = False
         """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
@@ -86,6 +90,7 @@ class Telemetry:
 
     def link_by_default(self) -> None:
         """Contrib was configured to link: what was planned without that is planned anew."""
+        self.links_taken_over = True
         self._configuration.link_by_default()
         self._settled = None
 

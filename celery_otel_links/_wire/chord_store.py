@@ -24,7 +24,7 @@ def store(app: Celery, group_id: str, task_id: str, span_context: SpanContext | 
     ``enabled``: None leaves it to what that costs with the application's result backend.
     """
     with contained("storing the span of a header task"):
-        if span_context is not None and span_context.is_valid and _is_possible(app, enabled):
+        if span_context is not None and span_context.is_valid and is_possible(app, enabled):
             _of_this_process.threads().write(app, Entry(group_id, task_id, _wire.encode_context(span_context)))
 
 
@@ -36,12 +36,13 @@ def gather(
     The ids of the header tasks are known to ``celery.chord_unlock`` only, which may not know the group.
     """
     with contained("gathering the spans of header tasks"):
-        if _is_possible(app, enabled):
+        if is_possible(app, enabled):
             return _of_this_process.threads().read(app, (group_id, list(header_task_ids))) or []
     return []
 
 
-def _is_possible(app: Celery, enabled: bool | None) -> bool:
+def is_possible(app: Celery, enabled: bool | None) -> bool:
+    """Whether the chords of ``app`` have links to their header tasks."""
     if enabled is False:
         return False
     way = way_of(app.backend)

@@ -9,14 +9,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from celery.worker import state
-from celery.worker.request import Request
-
 
 class Gauges:
     """What can be observed of the worker whose consumer this is."""
 
     def __init__(self, consumer: Any) -> None:
+        # Imported where there is a worker: a producer that starts has no need of it.
+        from celery.worker import request, state
+
+        self._state, self._request = state, request.Request
         self._consumer = consumer
         self._pool = consumer.pool
         self._process = os.getpid()
@@ -25,9 +26,8 @@ class Gauges:
         """Each gauge, and what it shows now: None in a process that the worker has forked, which is not the worker."""
         looks = {
             "celery.worker.processes": self._processes,
-            "celery.worker.active": lambda: len(state.active_requests),
-            # Celery keeps what runs among what is reserved, until it has ended.
-            "celery.worker.reserved": lambda: max(0, len(state.reserved_requests) - len(state.active_requests)),
+            "celery.worker.active": lambda: len(self._state.active_requests),
+            "celery.worker.reserved": self._reserved,
             "celery.worker.scheduled": self._scheduled,
         }
         return {name: self._here(look) for name, look in looks.items()}
@@ -40,7 +40,11 @@ class Gauges:
         living = getattr(getattr(self._pool, "_pool", None), "_pool", None)  # of billiard
         return len(living) if isinstance(living, list) else int(self._pool.num_processes or 1)
 
+    def _reserved(self) -> int:
+        """Celery keeps what runs among what is reserved, until it has ended."""
+        return max(0, len(self._state.reserved_requests) - len(self._state.active_requests))
+
     def _scheduled(self) -> int:
         """Messages that are held here until their eta: entries of the timer for a request."""
         waiting = list(self._consumer.timer.schedule.queue)  # by one step of the interpreter: the worker goes on
-        return sum(isinstance(next(iter(one.entry.args or ()), None), Request) for one in waiting)
+        return sum(isinstance(next(iter(one.entry.args or ()), None), self._request) for one in waiting)

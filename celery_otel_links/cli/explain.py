@@ -57,7 +57,7 @@ class Explained(NamedTuple):
 @click.option("--caller", metavar="TASK", help="As if this task published it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def explain(context: click.Context, task: str | None, as_json: bool, **options: Any) -> None:
+def explain(context: click.Context, /, task: str | None, as_json: bool, **options: Any) -> None:
     """Show which mode each task gets, and the rule that says so.
 
     TASK is a name or a pattern such as "reports.*"; without it, every task of the application is shown.
@@ -133,6 +133,12 @@ def explained(telemetry: Telemetry, app: Celery, name: str, asked: Asked) -> Exp
         because=REASONS[decision.reason],
         run=_run(plan, decision),
     )
+
+
+def queue_of(app: Celery, name: str) -> str:
+    """The queue to which a task is published."""
+    message = _message(app, name, None)
+    return message.declare[0].name if message.declare else str(message.routing_key)
 
 
 def _message(app: Celery, name: str, queue: str | None) -> Message:

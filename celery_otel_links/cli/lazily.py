@@ -7,6 +7,7 @@ import importlib
 import click
 
 COMMANDS = {
+    "doctor": "celery_otel_links.cli.doctor",
     "explain": "celery_otel_links.cli.explain",
     "view": "celery_otel_links.cli.view",
 }

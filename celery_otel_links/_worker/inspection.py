@@ -1,0 +1,67 @@
+"""`celery inspect otel_links`: the answer of a worker's main process; and the probe, a task that asks its children.
+
+Importing this module makes the command known to Celery, in a worker and in the process of `celery inspect`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery import Celery
+from celery.worker import state
+from celery.worker.control import inspect_command
+from opentelemetry.trace import format_trace_id
+
+from celery_otel_links import CeleryLinksInstrumentor
+from celery_otel_links._errors import PASSING
+from celery_otel_links._tracing.delivery import current_attempt
+from celery_otel_links._worker.description import describe
+
+PROBE = "celery_otel_links.probe"
+"""The name of the task with which `otel-links doctor` asks the processes that run tasks."""
+
+
+@inspect_command(name="otel_links", help="Version, configuration and state of celery-otel-links.")  # type: ignore[untyped-decorator, unused-ignore]
+def otel_links(worker: Any, **_: Any) -> dict[str, Any]:
+    """What the main process of this worker says. Never raises."""
+    try:
+        telemetry = CeleryLinksInstrumentor().telemetry
+        if telemetry is None:
+            return {"active": False}
+        app, consumer = worker.app, worker.consumer
+        return {
+            "active": True,
+            **describe(app, telemetry, trying=False),
+            "pool": type(consumer.pool).__module__.rpartition(".")[2],
+            "received": sum(state.total_count.values()),
+            "unstamped": telemetry.unstamped,
+            "tasks": sorted(name for name in app.tasks if not name.startswith("celery")),
+            "queues": sorted(app.amqp.queues.consume_from),
+        }
+    except Exception as error:
+        return {"active": False, "error": f"{type(error).__name__}: {error}"}
+
+
+def add_probe(app: Celery) -> None:
+    """Register the probe with a worker's application."""
+    app.task(name=PROBE, shared=False, ignore_result=False, store_errors_even_if_ignored=True)(_probe)
+
+
+def _probe(sent: float) -> dict[str, Any]:
+    """What the process says that runs this task: itself, and what became of the context of its message."""
+    try:
+        telemetry, attempt = CeleryLinksInstrumentor().telemetry, current_attempt()
+        if telemetry is None:
+            return {"active": False}
+        app = telemetry.app or Celery()
+        told = {"active": True, **describe(app, telemetry, trying=True), "round_trip": time.time() - sent}
+        if attempt is not None:
+            told["mode"], told["reason"] = attempt.delivery.stamp.decision[:2]
+            told["trace"] = None if attempt.context is None else format_trace_id(attempt.context.trace_id)
+            told["queue_seconds"] = None if attempt.delivery.latency is None else attempt.delivery.latency.queue
+        return told
+    except PASSING:
+        raise
+    except Exception as error:
+        return {"active": False, "error": f"{type(error).__name__}: {error}"}
