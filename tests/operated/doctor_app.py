@@ -1,0 +1,95 @@
+"""The application that the doctor looks at: how it is set up, in a worker and a producer, stands in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, signals
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+
+import celery_otel_links
+from celery_otel_links.sampling import LinkedSampler
+from tests.harness.workers import Settings
+
+told: dict[str, Any] = json.loads(os.environ["OTEL_LINKS_TEST_DOCTOR"])
+app = Celery("doctored", broker=told["broker"], backend=told["backend"])
+app.conf.update(
+    task_default_queue=told["queue"],
+    broker_connection_retry_on_startup=True,
+    worker_send_task_events=False,
+    **told.get("conf", {}),
+)
+app.conf.otel_links = told.get("otel_links", {})
+
+
+def provide(**_: object) -> None:
+    if told.get("exporter") == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Exporter
+
+        exporter: Any = Exporter(told["grpc"], insecure=True)
+    else:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        exporter = OTLPSpanExporter(told["endpoint"])
+    ratio = TraceIdRatioBased(0.1)
+    sampler = {None: None, "ratio": ratio, "linked": LinkedSampler(ratio)}[told.get("sampler")]
+    provider = TracerProvider(sampler=sampler)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+if told.get("contrib"):
+    from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+    CeleryInstrumentor().instrument(use_span_links=True, skip_dep_check=True)
+when = told.get("provider", "here")
+if when == "here":
+    provide()
+elif when == "children":
+    signals.worker_process_init.connect(provide, weak=False)
+if told.get("prometheus"):
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
+if told.get("setup", True):
+    celery_otel_links.setup(app)
+if "release" in told:  # there is no other one that has this command
+    from celery_otel_links._worker import description
+
+    description.__version__ = told["release"]
+if "ahead" in told:  # a clock of this machine's own can't be moved
+    from celery_otel_links._worker import description
+
+    class Clock:
+        monotonic = staticmethod(description.time.monotonic)
+        time = staticmethod(lambda now=description.time.time: now() + told["ahead"])
+
+    description.time = Clock  # type: ignore[assignment]
+
+
+@app.task(name="doctored.work")
+def work() -> None:
+    pass
+
+
+if told.get("more tasks"):
+
+    @app.task(name="doctored.unknown_elsewhere")
+    def unknown_elsewhere() -> None:
+        pass
+
+
+app.set_current()
+app.set_default()
+
+
+@signals.worker_ready.connect(weak=False)
+def say_ready(**_: object) -> None:
+    Path(Settings.of_environment().ready).write_text(str(os.getpid()))

@@ -1,0 +1,213 @@
+"""Set-ups that are broken in one way each: the doctor names it, and what it says of mending works.
+
+Each runs real processes: a worker, a producer (the doctor's own process), a broker, a collector that answers or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, NamedTuple
+
+import pytest
+from celery import Celery
+
+from tests.harness.collector import collector
+from tests.harness.servers import free_port
+from tests.harness.waiting import until
+from tests.harness.workers import REPOSITORY, Settings, worker
+from tests.lifecycle.collectors import refusing, silent
+
+pytestmark = pytest.mark.slow
+APP = "tests.operated.doctor_app:app"
+
+
+class Refuses(BaseHTTPRequestHandler):
+    """Answers every export with an error that is not worth another try."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(400)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Place(NamedTuple):
+    """Where everything is."""
+
+    broker: str
+    endpoints: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def place(valkey_url, tmp_path_factory):
+    with contextlib.ExitStack() as stack:
+        good = stack.enter_context(collector(tmp_path_factory.mktemp("collected") / "spans"))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        stack.callback(server.server_close)
+        stack.callback(server.shutdown)
+        endpoints = {
+            "good": f"{good}/v1/traces",
+            "refuses": stack.enter_context(refusing()),
+            "hangs": stack.enter_context(silent()),
+            "answers with an error": f"http://127.0.0.1:{server.server_port}/v1/traces",
+        }
+        yield Place(valkey_url, endpoints)
+
+
+def told(place: Place, queue: str, own: dict[str, Any]) -> str:
+    endpoint = place.endpoints[own.get("collector", "good")]
+    return json.dumps({"broker": place.broker, "backend": place.broker, "queue": queue, "endpoint": endpoint, **own})
+
+
+def doctor(place: Place, queue: str, own: dict[str, Any], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the answer of the doctor in a producer that is set up like this."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CELERY_"))}
+    env = {**inherited, "OTEL_LINKS_TEST_DOCTOR": told(place, queue, own), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "celery", "-A", APP, "otel-links", "doctor", "--json", "--timeout", "0.5"]
+    done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def visited(place: Place, producer: dict[str, Any], working: dict[str, Any], pool: str = "prefork", unstamped: int = 0):
+    """What the doctor says of a producer and a worker."""
+    queue = f"doctored-{uuid.uuid4().hex[:8]}"
+    env = {"OTEL_LINKS_TEST_DOCTOR": told(place, queue, working)}
+    with worker(Settings(place.broker), app=APP, pool=pool, concurrency=1, queues=(queue,), env=env) as running:
+        if unstamped:
+            plain = Celery(broker=place.broker, set_as_current=False)
+            for _ in range(unstamped):
+                plain.send_task("doctored.work", queue=queue)
+            until(lambda: running.stderr.count("succeeded in") == unstamped, what="the tasks of a plain producer")
+            plain.close()
+        return doctor(place, queue, producer)
+
+
+# What is broken: in the producer, in the worker; the check that finds it, a part of what it says; both when mended.
+BROKEN = {
+    "no provider here": ({"provider": "none"}, {}, "tracer provider", "this process: no span goes anywhere", {}, {}),
+    "no provider in a worker": ({}, {"provider": "none"}, "tracer provider", "no span goes anywhere", {}, {}),
+    "a provider in children alone": ({}, {"provider": "children"}, "tracer provider", "only in the processes", {}, {}),
+    "an exporter that refuses": ({}, {"collector": "refuses"}, "exporter", "refused", {}, {}),
+    "an exporter that hangs": ({}, {"collector": "hangs"}, "exporter", "no answer within 3 s", {}, {}),
+    "an exporter that answers with an error": ({}, {"collector": "answers with an error"}, "exporter", "400", {}, {}),
+    "gRPC made before a fork": ({}, {"exporter": "grpc"}, "gRPC and fork", "made before a fork", {}, {}),
+    "options of contrib": (
+        {"contrib": True},
+        {},
+        "options of contrib",
+        "use_span_links",
+        {"otel_links": {"default": "link"}},
+        {"otel_links": {"default": "link"}},
+    ),
+    "another release": ({}, {"release": "0.0.9"}, "releases", "another release", {}, {}),
+    "another configuration": (
+        {},
+        {"otel_links": {"default": "link"}},
+        "configurations",
+        "configured otherwise",
+        {"otel_links": {"default": "link"}},
+        {"otel_links": {"default": "link"}},
+    ),
+    "a sampler by chance": (
+        {},
+        {"sampler": "ratio"},
+        "sampler",
+        "by chance",
+        {},
+        {"sampler": "linked"},
+    ),
+    "Prometheus with prefork": ({}, {"prometheus": True}, "Prometheus and prefork", "meets prefork", {}, {}),
+    "clocks apart": ({}, {"ahead": -30}, "clocks", "is not that of this machine", {}, {}),
+    "no fan-in": ({}, {"otel_links": {"fan_in": False}}, "fan-in", "no links to its header tasks", {}, {}),
+    "a task that nobody knows": ({"more tasks": True}, {}, "registered tasks", "doctored.unknown_elsewhere", {}, {}),
+    "a queue that nobody consumes": (
+        {"conf": {"task_routes": {"doctored.*": {"queue": "lonely"}}}},
+        {},
+        "consumed queues",
+        "nobody consumes the queue lonely",
+        {},
+        {},
+    ),
+    "a worker without the library": ({}, {"setup": False}, "active in workers", "is not active", {}, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def mended(place):
+    """What the doctor says of a set-up that is mended; most are mended alike, and visited once."""
+    answers: dict[str, Any] = {}
+
+    def visit(producer: dict[str, Any], working: dict[str, Any]) -> Any:
+        key = json.dumps([producer, working], sort_keys=True)
+        if key not in answers:
+            answers[key] = visited(place, producer, working)
+        return answers[key]
+
+    return visit
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_broken_is_named_and_can_be_mended(place, mended, what):
+    producer, working, check, part, *after = BROKEN[what]
+    if working.get("exporter") == "grpc":
+        working = {**working, "grpc": f"127.0.0.1:{free_port()}"}
+    code, answer = visited(place, producer, working)
+    assert code == 1
+    found = [one for one in answer["wrong"] if one["check"] == check]
+    assert part in json.dumps(found), answer["wrong"]
+    assert all(one["how"] and one["mend"] for one in found)
+    code, answer = mended(*after)
+    assert (code, answer["wrong"], answer["unknown"]) == (0, [], [])
+
+
+def test_a_producer_that_is_not_instrumented_is_named(place):
+    code, answer = visited(place, {}, {}, unstamped=2)
+    (found,) = answer["wrong"]
+    assert (code, found["check"]) == (1, "instrumented producers")
+    assert found["how"].startswith("2 of the 2 messages")
+
+
+@pytest.mark.parametrize("pool", ["threads", "solo", "gevent"])
+def test_a_healthy_set_up_is_called_so_and_what_was_tried_is_said(place, pool):
+    code, answer = visited(place, {}, {}, pool)
+    assert (code, answer["wrong"], answer["unknown"]) == (0, [], [])
+    (probe,) = answer["probes"].values()
+    assert (probe["mode"], probe["reason"]) == ("child", "default")
+    assert probe["export"] == {"OTLPSpanExporter": None}
+    assert 0 <= probe["queue_seconds"] <= probe["round_trip"]
+    assert "exporter" in answer["tried"]
+
+
+def test_without_a_worker_it_says_so(place):
+    code, answer = doctor(place, "nobody", {})
+    assert (code, [one["check"] for one in answer["wrong"]]) == (1, ["workers"])
+
+
+def test_without_a_broker_it_says_so_soon(place):
+    begun = time.monotonic()
+    code, answer = doctor(place, "nobody", {"broker": f"redis://127.0.0.1:{free_port()}/0"})
+    assert (code, [one["check"] for one in answer["wrong"]]) == (1, ["broker"])
+    assert answer["unknown"] == ["everything about workers: the broker can't be reached"]
+    assert time.monotonic() - begun < 5  # what it promises
+
+
+def test_a_person_reads_it_without_json(place):
+    env = {**os.environ, "OTEL_LINKS_TEST_DOCTOR": told(place, "nobody", {}), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "celery", "-A", APP, "otel-links", "doctor", "--timeout", "0.5"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    assert done.stdout.startswith(
+        "wrong     no worker answers\n  found   asked all of them by broadcast\n  mend    start"
+    )
+    assert done.stdout.endswith("1 findings\n")
