@@ -16,8 +16,8 @@ from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._worker.description import describe
 from celery_otel_links._worker.inspection import PROBE
 from celery_otel_links.cli import show
-from celery_otel_links.cli.explain import chosen, queue_of
 from celery_otel_links.cli.findings import CHECKS, Facts, findings
+from celery_otel_links.cli.tasks import chosen, queue_of
 
 CONNECTING = 3
 """Seconds that the broker has to answer."""

@@ -5,20 +5,18 @@ It asks the plans and the policy that decide when a message is published and whe
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any, NamedTuple
 
 import click
 from celery import Celery
-from kombu import Queue
 
 from celery_otel_links import CeleryLinksInstrumentor
-from celery_otel_links._config.modes import meant
-from celery_otel_links._rules.facts import Decision, Message
+from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.policy import beyond, capped
 from celery_otel_links._tracing.plans import Plan
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links.cli import show
+from celery_otel_links.cli.tasks import chosen, message_to
 from celery_otel_links.cli.viewer.words import MODES, REASONS
 
 UNKNOWN = "A call can ask for a mode of its own, and a loop is seen only while it runs: neither is known here."
@@ -96,25 +94,10 @@ def of(app: Celery) -> Telemetry:
     return telemetry
 
 
-def chosen(app: Celery, pattern: str | None) -> list[str]:
-    """The names of the tasks that are meant: without a pattern all but Celery's own.
-
-    Raises:
-        click.BadParameter: there is none; says which was probably meant.
-    """
-    names = sorted(app.tasks)
-    if pattern is None:
-        return [name for name in names if not name.startswith("celery.")]
-    found = fnmatch.filter(names, pattern)
-    if not found:
-        raise click.BadParameter(f"no task {pattern!r} is registered here.{meant(pattern, names)}", param_hint="TASK")
-    return found
-
-
 def explained(telemetry: Telemetry, app: Celery, name: str, asked: Asked) -> Explained:
     """What ``name`` gets when it is published as asked."""
     config, plans = telemetry.settled(app)
-    task, message = app.tasks[name], _message(app, name, asked.queue)
+    task, message = app.tasks[name], message_to(app, name, asked.queue)
     plan = plans.to_publish(app, message, task)
     sent = plan.decide(
         fan_out=asked.group,
@@ -133,23 +116,6 @@ def explained(telemetry: Telemetry, app: Celery, name: str, asked: Asked) -> Exp
         because=REASONS[decision.reason],
         run=_run(plan, decision),
     )
-
-
-def queue_of(app: Celery, name: str) -> str:
-    """The queue to which a task is published."""
-    message = _message(app, name, None)
-    return message.declare[0].name if message.declare else str(message.routing_key)
-
-
-def _message(app: Celery, name: str, queue: str | None) -> Message:
-    """The message as Celery would publish it: only what says where it goes."""
-    options: dict[str, Any] = {} if queue is None else {"queue": queue}
-    routed = app.amqp.router.route(options, name, (), {})
-    target = routed.get("queue")
-    if isinstance(target, Queue):
-        exchange, key = target.exchange.name, routed.get("routing_key") or target.routing_key or target.name
-        return Message(name, {}, ((), {}, {}), {}, exchange, key, [target])
-    return Message(name, {}, ((), {}, {}), {}, routed.get("exchange") or "", routed.get("routing_key") or "", None)
 
 
 def _run(plan: Plan, decision: Decision) -> str:

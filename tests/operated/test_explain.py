@@ -50,7 +50,8 @@ def explained(environ, *arguments):
 
 FROM_ITSELF = """
 import json
-from celery_otel_links.cli.explain import Asked, chosen, explained, of
+from celery_otel_links.cli.explain import Asked, explained, of
+from celery_otel_links.cli.tasks import chosen
 from tests.operated.example_app import app
 found = [explained(of(app), app, name, Asked(caller=name)) for name in chosen(app, "shop.*")]
 print(json.dumps([one._asdict() for one in found]))
