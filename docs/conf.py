@@ -17,7 +17,9 @@ myst_heading_anchors = 3  # links to #headings, as on GitHub
 exclude_patterns = ["_build", "projects", "**/README.md"]
 nitpicky = True
 # Nothing is fetched while the documentation is built, so what others document has no address here.
-nitpick_ignore_regex = [("py:.*", pattern) for pattern in (r"(opentelemetry|celery|collections|Celery|Tracer|Meter).*",)]
+nitpick_ignore_regex = [
+    ("py:.*", pattern) for pattern in (r"(opentelemetry|celery|collections|Celery|Tracer|Meter).*",)
+]
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
