@@ -33,7 +33,7 @@ ELSEWHERE = {
     "pre-commit": "of a clone that the reader makes",
     "gunicorn": "run by the tests of docs/projects",
     "uvicorn": "run by the tests of docs/projects",
-    "uwsgi": "a server that has to be built",
+    "uwsgi": "run by tests/docs/test_uwsgi.py",
     "promtool": "run by the tests of operations/",
     "curl": "needs a server that the reader has",
 }
