@@ -1,4 +1,4 @@
-"""The page on uWSGI: with its settings, what the processes publish is exported; without their threads nothing is."""
+"""The page on uWSGI: with its settings, what the processes publish after the fork is exported."""
 
 from __future__ import annotations
 
@@ -70,24 +70,19 @@ def answer(address: str) -> bytes:
     return b""
 
 
-@pytest.mark.parametrize("threads", [True, False])
-def test_what_a_process_publishes_is_exported_while_it_works_if_it_has_threads(tmp_path, collector, threads):
+def test_what_every_process_publishes_is_exported(tmp_path, collector):
     (block,) = (one for one in blocks(PAGE) if one.language == "ini")
-    settings = block.text if threads else block.text.replace("enable-threads = true\n", "")
-    process, address = served(tmp_path, settings, collector)
+    process, address = served(tmp_path, block.text, collector)
     try:
         until(lambda: answer(address) == b"done", what=lambda: (tmp_path / "stderr").read_text(), timeout=30)
         for _ in range(20):
             assert answer(address) == b"done"
-        if threads:
-            until(
-                lambda: len(collector.recording.spans) == 21,
-                what=lambda: f"21 spans, not {len(collector.recording.spans)}",
-                timeout=20,
-            )
-            assert {span.service for span in collector.recording.spans} == {"shop-web"}
-        else:
-            assert len(collector.recording.spans) == 0
+        until(
+            lambda: len(collector.recording.spans) == 21,
+            what=lambda: f"{len(collector.recording.spans)} of 21 spans",
+            timeout=20,
+        )
+        assert {span.service for span in collector.recording.spans} == {"shop-web"}
     finally:
         process.send_signal(signal.SIGINT)
         processes.end(process, patience=2)
