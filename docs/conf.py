@@ -42,7 +42,8 @@ def without_empty_patterns(app: Sphinx, page: str, source: list[str]) -> None:
 def copy_pictures(app: Sphinx, _error: Exception | None) -> None:
     """Pictures with a light and a dark file stand in HTML, where Sphinx does not see them."""
     if app.builder.format == "html":
-        shutil.copytree(app.srcdir / "pictures", app.outdir / "pictures", dirs_exist_ok=True)
+        leave = shutil.ignore_patterns("*.py")
+        shutil.copytree(app.srcdir / "pictures", app.outdir / "pictures", ignore=leave, dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> None:
