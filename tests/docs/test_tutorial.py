@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.pages import programs
+from tests.docs.pages import blocks, programs
 from tests.docs.terminals import terminals
 from tests.harness import servers
 from tests.harness.needs import needs
@@ -36,7 +36,7 @@ def links(span):
 @pytest.mark.parametrize("typed", ["docs/tutorial.md"], indirect=True)
 def test_the_tutorial_ends_with_linked_traces(typed):
     typed.start(typed.block("otel-links view"), "The page: ")
-    typed.start(typed.block("celery -A shop worker"), READY)
+    typed.start(typed.block("celery -A shop worker"), "spans to OTLPSpanExporter(http://127.0.0.1:")
     typed.start(typed.block("python checkout.py"))
     (charge,) = typed.runs("run/shop.charge", 1)
     receipts = typed.runs("run/shop.receipt", 25)
@@ -71,3 +71,21 @@ def test_the_command_without_a_line_of_code_exports(typed):
     (run,) = typed.runs("run/shop.notify", 1)
     (published,) = typed.runs("apply_async/shop.notify", 1)
     assert run["p"] == published["s"]
+
+
+@pytest.mark.parametrize("typed", ["docs/tutorial.md"], indirect=True)
+def test_workers_that_celery_multi_detaches_export_what_they_run(typed, tmp_path):
+    (command,) = (one.text for one in blocks("docs/set-up/celery-multi-systemd.md") if one.language == "sh")
+    for folder in ("/run/celery", "/var/log/celery"):
+        command = command.replace(folder, str(tmp_path))
+    typed.start("celery -A shop otel-links view", "The page: ")
+    typed.start(VIEWER + command)
+    try:
+        publish = "from shop import charge, receipt; charge.apply_async((1,), queue='mail'); "
+        typed.start(f"{VIEWER}python -c \"{publish}receipt.apply_async((1, 2), queue='reports')\"")
+        (charge,) = typed.runs("run/shop.charge", 1)
+        (receipt,) = typed.runs("run/shop.receipt", 1)
+        hosts = [run["a"]["celery.hostname"].partition("@")[0] for run in (charge, receipt)]
+        assert hosts == ["mail", "reports"]
+    finally:
+        typed.start(f"celery multi stopwait mail reports -A shop --pidfile={tmp_path}/%n.pid")

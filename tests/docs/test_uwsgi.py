@@ -70,9 +70,10 @@ def answer(address: str) -> bytes:
     return b""
 
 
-def test_what_every_process_publishes_is_exported(tmp_path, collector):
+@pytest.mark.parametrize("comment", ["# lazy-apps", "lazy-apps"])
+def test_what_every_process_publishes_is_exported(tmp_path, collector, comment):
     (block,) = (one for one in blocks(PAGE) if one.language == "ini")
-    process, address = served(tmp_path, block.text, collector)
+    process, address = served(tmp_path, block.text.replace("# lazy-apps", comment), collector)
     try:
         until(lambda: answer(address) == b"done", what=lambda: (tmp_path / "stderr").read_text(), timeout=30)
         for _ in range(20):
