@@ -97,7 +97,7 @@ def _celery(words: list[str]) -> None:
             known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
             assert option in {*known, "--help", "--"}, f"celery has no {option} here: {words}"
         elif isinstance(command, click.Group):
-            command = command.commands.get(word, command)
+            command = command.get_command(click.Context(command), word) or command  # -A has a word of its own
     assert not isinstance(command, click.Group) or "--help" in words, f"no command of celery: {words}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import json
 import os
 import re
@@ -33,6 +34,8 @@ FRAGMENTS = {
 NOT_RUN = {
     ("docs/tutorial.md", "checkout.py"): "run by test_tutorial.py, with a worker",
 }
+# What a page's code imports besides what the tests need anyway.
+PACKAGES = {"docs/logs.md": "structlog"}
 # celery-types declare no such keyword; docs/which-mode.md says what passes with them.
 UNKNOWN_TO_STUBS = 'Unexpected keyword argument "otel_propagation" for "apply_async"'
 # Neither broker nor collector is needed, and none is spoken to.
@@ -143,6 +146,8 @@ def test_the_python_of_a_page_is_right_for_mypy(page, tmp_path, cache):
 @pytest.mark.parametrize(("page", "name"), [(page, name) for page in WITH_PYTHON for name in programs(page)])
 def test_the_python_of_a_page_runs(page, name, tmp_path):
     write(page, tmp_path)
+    if page in PACKAGES:
+        needs(importlib.util.find_spec(PACKAGES[page]), PACKAGES[page])
     if (page, name) not in NOT_RUN:
         ended = run([name], tmp_path)
         assert ended.returncode == 0, ended.stdout + ended.stderr
