@@ -18,7 +18,7 @@ exclude_patterns = ["_build", "projects", "**/README.md"]
 nitpicky = True
 # Nothing is fetched while the documentation is built, so what others document has no address here.
 nitpick_ignore_regex = [
-    ("py:.*", pattern) for pattern in (r"(opentelemetry|celery|collections|Celery|Tracer|Meter).*",)
+    ("py:.*", pattern) for pattern in (r"(opentelemetry|celery|collections|logging|Celery|Tracer|Meter).*",)
 ]
 
 autodoc_typehints = "signature"
