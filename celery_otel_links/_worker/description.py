@@ -24,6 +24,8 @@ from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._version import __version__
 from celery_otel_links._wire import chord_store
 
+PROBE = "celery_otel_links.probe"
+"""The name of the task with which `otel-links doctor` asks the processes that run tasks."""
 EXPORT_TIMEOUT = 3.0
 """Seconds that an exporter has to answer."""
 

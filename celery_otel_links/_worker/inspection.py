@@ -16,10 +16,7 @@ from opentelemetry.trace import format_trace_id
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._errors import PASSING
 from celery_otel_links._tracing.delivery import current_attempt
-from celery_otel_links._worker.description import describe
-
-PROBE = "celery_otel_links.probe"
-"""The name of the task with which `otel-links doctor` asks the processes that run tasks."""
+from celery_otel_links._worker.description import PROBE, describe
 
 
 @inspect_command(name="otel_links", help="Version, configuration and state of celery-otel-links.")  # type: ignore[untyped-decorator, unused-ignore]

@@ -13,8 +13,7 @@ import click
 from celery import Celery
 
 from celery_otel_links import CeleryLinksInstrumentor
-from celery_otel_links._worker.description import describe
-from celery_otel_links._worker.inspection import PROBE
+from celery_otel_links._worker.description import PROBE, describe
 from celery_otel_links.cli import show
 from celery_otel_links.cli.findings import CHECKS, Facts, findings
 from celery_otel_links.cli.tasks import chosen, queue_of
