@@ -134,6 +134,10 @@ class Instruments:
         """A task starts to run that came by a message; ``stamped``, if that had our header."""
         self._put((self._started, task, operation, latency, stamped, span))
 
+    def redelivered(self, task: Labels) -> None:
+        """A task starts to run whose message has, or may have, been delivered before."""
+        self._put((self._counts["celery.task.redelivered"].add, task))
+
     def ended(
         self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
     ) -> None:

@@ -80,6 +80,9 @@ COUNTERS = {
         "Attempts that ended, and messages that never ran.", (*_TASK, STATE, ERROR_TYPE), "{task}"
     ),
     "celery.task.unstamped": Declared("Messages that came without our header.", _TASK, "{message}"),
+    "celery.task.redelivered": Declared(
+        "Deliveries that started and may be the second ones of their messages.", _TASK, "{message}"
+    ),
     "celery.otel_links.failures": Declared(
         "What failed in this library, which no task notices.", (WHERE,), "{failure}"
     ),

@@ -120,6 +120,8 @@ class Runner:
             for latency in (delivery.latency, *delivery.others):
                 stamped = latency.enqueue_to_start is not None
                 instruments.started(plan.task_labels, plan.operation_labels, latency, stamped, attempt.context)
+            if facts.second:
+                instruments.redelivered(plan.task_labels)
         hook = config.run_hook
         if hook is not None and span is not None and span.is_recording():
             with contained("run_hook"):
