@@ -9,6 +9,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from celery_otel_links import CeleryLinksInstrumentor, Config
 from celery_otel_links._config.options import HISTOGRAMS
 from celery_otel_links._emit import names
+from celery_otel_links._errors import failures
 from tests.acceptance.shop import open_shop
 from tests.harness.metering import points
 
@@ -28,6 +29,7 @@ def config(request):
 @pytest.fixture
 def here(config):
     """The shop in this process, and a look at everything that it has measured."""
+    failures.forget()  # of other tests in this process
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader])
     app = open_shop("memory://")

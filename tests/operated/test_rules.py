@@ -37,7 +37,7 @@ def test_promtool_says_that_the_rules_do_what_they_are_for(words, tmp_path):
     for name in ("rules.yml", "rules_test.yml"):
         shutil.copy(PACK / name, tmp_path)
     (tmp_path / "slo-interactive.yml").write_text(filled_in())
-    done = subprocess.run(["promtool", *words.split()], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["promtool", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
