@@ -38,7 +38,7 @@ class Gauges:
     def _processes(self) -> int:
         """How many tasks can run at once: processes that live, threads or greenlets."""
         living = getattr(getattr(self._pool, "_pool", None), "_pool", None)  # of billiard
-        return len(living) if isinstance(living, list) else int(self._pool.num_processes or 1)
+        return len(living) if isinstance(living, list) else int(self._pool.limit or 1)
 
     def _reserved(self) -> int:
         """Messages that wait here for a process, or under a rate limit for their turn."""
