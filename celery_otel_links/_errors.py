@@ -25,7 +25,7 @@ class Failures:
 
     def forget(self) -> None:
         """A forked child has failed nowhere; a lock that another thread held would never be released there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # some receivers are called by signal handlers, amidst all else
         self._counts: dict[str, int] = {}
         self._fresh: dict[str, int] = {}
 

@@ -38,13 +38,15 @@ class Gauges:
     def _processes(self) -> int:
         """How many tasks can run at once: processes that live, threads or greenlets."""
         living = getattr(getattr(self._pool, "_pool", None), "_pool", None)  # of billiard
-        return len(living) if isinstance(living, list) else int(self._pool.num_processes or 1)
+        return len(living) if isinstance(living, list) else int(self._pool.limit or 1)
 
     def _reserved(self) -> int:
-        """Celery keeps what runs among what is reserved, until it has ended."""
-        return max(0, len(self._state.reserved_requests) - len(self._state.active_requests))
+        """Messages that wait here for a process, or under a rate limit for their turn."""
+        limited = sum(len(bucket.contents) for bucket in list(self._consumer.task_buckets.values()) if bucket)
+        # Celery keeps what runs among what is reserved, until it has ended.
+        return max(0, len(self._state.reserved_requests) - len(self._state.active_requests)) + limited
 
     def _scheduled(self) -> int:
         """Messages that are held here until their eta: entries of the timer for a request."""
-        waiting = list(self._consumer.timer.schedule.queue)  # by one step of the interpreter: the worker goes on
-        return sum(isinstance(next(iter(one.entry.args or ()), None), self._request) for one in waiting)
+        waiting = [one.entry for one in list(self._consumer.timer.schedule.queue)]  # a copy: the worker goes on
+        return sum(isinstance(next(iter(one.args or ()), None), self._request) and not one.canceled for one in waiting)

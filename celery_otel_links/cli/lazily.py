@@ -10,6 +10,7 @@ COMMANDS = {
     "doctor": "celery_otel_links.cli.doctor",
     "explain": "celery_otel_links.cli.explain",
     "view": "celery_otel_links.cli.view",
+    "watch": "celery_otel_links.cli.watch",
 }
 """Each command, by the module that has it under the same name."""
 

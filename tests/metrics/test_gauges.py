@@ -56,6 +56,19 @@ def test_a_solo_worker_shows_the_task_that_it_runs(metered_on, stage_name):
     becomes(metered, 1, 0, 0, 0)
 
 
+@pytest.mark.stages("threads-valkey", "gevent-valkey", "eventlet-valkey")
+def test_an_idle_worker_shows_how_many_tasks_it_could_run(metered_on, stage_name):
+    becomes(metered_on({"file of": f"idle {stage_name}"}, concurrency=3), 3, 0, 0, 0)
+
+
+def test_a_task_that_waits_for_its_rate_is_reserved(metered_on):
+    metered = metered_on({"file of": "rate"}, concurrency=1)
+    metered.story.app.control.rate_limit("shop.plain", "1/h", reply=True, timeout=5, limit=1)
+    for _ in range(3):
+        metered.shop.plain.delay()
+    becomes(metered, 1, 0, 2, 0)
+
+
 def test_what_fails_in_a_process_of_the_pool_is_counted_by_its_place(metered_on):
     metered = metered_on({"hook": "fails"}, concurrency=1)
     for _ in range(3):
