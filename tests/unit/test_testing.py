@@ -10,7 +10,7 @@ from celery import Celery, chord
 from celery.contrib.testing.worker import start_worker
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Link, SpanKind
 
 from celery_otel_links import CeleryLinksInstrumentor, ConfigError, setup
 from celery_otel_links.testing import captured_spans
@@ -94,6 +94,23 @@ def test_it_waits_for_the_end_of_a_run_and_says_what_was_there_instead(app):
         later.join()
         with pytest.raises(TimeoutError, match=r"0 of 1 runs of shop.fail (.|\n)*run/shop.add"):
             captured.wait_for_runs(1, "shop.fail", timeout=0)
+
+
+def test_runs_stand_in_the_order_of_their_publishing():
+    """Not of their starts or ends, since these depend on which worker is faster."""
+    with captured_spans() as captured:
+        first, second = (captured.tracer.start_span(f"publish {which}") for which in ("first", "second"))
+        for published, which in ((second, "second"), (first, "first")):
+            link = Link(published.get_span_context(), {"celery.link.kind": "producer"})
+            captured.tracer.start_span(f"run {which}", links=[link]).end()
+        second.end()
+        first.end()
+    assert captured.forest().splitlines() == [
+        "publish first",
+        "run first  link producer -> publish first",
+        "publish second",
+        "run second  link producer -> publish second",
+    ]
 
 
 def test_what_is_not_captured_is_named(app):
