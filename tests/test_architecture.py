@@ -114,7 +114,8 @@ def test_no_function_but_receivers_has_many_parameters():
     assert many == {}
 
 
-def test_only_sampling_and_what_makes_exporters_need_the_sdk():
+def test_only_a_few_modules_need_the_sdk():
+    """A sampler is a part of it; exporters are tried and made, and spans recorded, where it is. The rest needs the API."""
     needing = {name for name, tree in modules().items() if any("opentelemetry.sdk" in one for one in imports(tree))}
     assert needing <= {"sampling", "testing", "_worker.description", "cli.metering"}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from opentelemetry import trace
@@ -40,6 +41,15 @@ class Spans:
     def provider(self) -> TracerProvider:
         """The provider of spans, by now."""
         return self._given or trace.get_tracer_provider()
+
+    @contextmanager
+    def given_to(self, provider: TracerProvider) -> Iterator[None]:
+        """Spans that are started within the block are those of this provider."""
+        before, self._given = self._given, provider
+        try:
+            yield
+        finally:
+            self._given = before
 
     def tracer(self) -> Tracer:
         """The tracer. A provider that is set late, such as in a worker's child, counts from then on."""

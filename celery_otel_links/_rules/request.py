@@ -50,7 +50,7 @@ def unstarted(fields: Mapping[str, Any], *, message: Any = None) -> Request:
 
 def is_batch_task(task: object) -> bool:
     """Whether ``task`` runs once for many messages, so that nobody knows beforehand which span is whose."""
-    return any(kind.__module__.partition(".")[0] == PACKAGE for kind in type(task).__mro__)
+    return any(str(kind.__module__).partition(".")[0] == PACKAGE for kind in type(task).__mro__)
 
 
 def gathered(request: Request, args: Any) -> Request:

@@ -5,6 +5,7 @@ One thread waits for all tasks of a process. A task costs it one entry of a dict
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import time
@@ -113,7 +114,7 @@ def _record(api: Any, logger: Any, start: float, context: Context, body: str, at
     from opentelemetry.trace import get_current_span
 
     span = get_current_span(context).get_span_context()
-    fields = {
+    fields: dict[str, Any] = {
         "timestamp": int(start * 1e9),
         "observed_timestamp": time.time_ns(),
         "severity_text": "INFO",
@@ -121,9 +122,13 @@ def _record(api: Any, logger: Any, start: float, context: Context, body: str, at
         "body": body,
         "attributes": attributes,
     }
-    if hasattr(api.LogRecord(), "event_name"):
-        return api.LogRecord(**fields, context=context, event_name=STARTED)
-    # Before that, the SDK exports records of its own class alone, which holds the resource.
-    kind = getattr(sys.modules[type(logger).__module__], "LogRecord", api.LogRecord)
-    own = {"resource": logger.resource} if hasattr(logger, "resource") else {}
-    return kind(**fields, **own, trace_id=span.trace_id, span_id=span.span_id, trace_flags=span.trace_flags)
+    # Before 1.37 the SDK exports records of its own class alone, which holds the resource.
+    kind: Any = getattr(sys.modules[type(logger).__module__], "LogRecord", api.LogRecord)
+    known = inspect.signature(kind.__init__).parameters
+    if "resource" in known:
+        fields["resource"] = getattr(logger, "resource", None)
+    if "event_name" in known:
+        fields["event_name"] = STARTED
+    if "context" in known:
+        return kind(**fields, context=context)
+    return kind(**fields, trace_id=span.trace_id, span_id=span.span_id, trace_flags=span.trace_flags)

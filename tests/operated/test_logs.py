@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
+from celery_otel_links import logs
 from celery_otel_links.logs import FIELDS, TaskContextFilter
 from tests.harness.waiting import until
 from tests.operated import MARK
@@ -59,6 +63,19 @@ def test_outside_of_a_task_the_fields_are_empty_and_those_of_others_stay():
     made = record(task_id="of somebody else")
     assert TaskContextFilter().filter(made) is True
     assert {name: vars(made)[name] for name in FIELDS} == {**dict.fromkeys(FIELDS, ""), "task_id": "of somebody else"}
+
+
+@pytest.mark.parametrize(("raised", "passes"), [(SoftTimeLimitExceeded, True), (KeyError, False)])
+def test_a_soft_time_limit_in_a_log_call_reaches_the_task_and_nothing_else_does(raised, passes, monkeypatch):
+    """Celery raises it wherever the task happens to be."""
+
+    def strike():
+        raise raised
+
+    monkeypatch.setattr(logs, "current_attempt", lambda: SimpleNamespace(delivery=None))
+    monkeypatch.setattr(logs, "get_current_span", strike)
+    with pytest.raises(raised) if passes else nullcontext():
+        assert TaskContextFilter().filter(record()) is True
 
 
 def test_in_structlog_nothing_is_added_outside_of_a_task():

@@ -8,7 +8,7 @@ import pytest
 from celery.app.task import Context
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links._rules.request import RECEIVED, gathered, messages_of
+from celery_otel_links._rules.request import RECEIVED, gathered, is_batch_task, messages_of
 from celery_otel_links._tracing.batches import batch_of
 from celery_otel_links._wire import header as wire
 
@@ -83,3 +83,8 @@ def test_nothing_else_is_one(args):
     request = Context()
     assert gathered(request, args) is request
     assert messages_of(request) == []
+
+
+def test_a_task_of_code_that_has_no_module_is_none():
+    """Such as what somebody has pasted into a console that executes it without a name."""
+    assert is_batch_task(type("Pasted", (), {"__module__": None})()) is False

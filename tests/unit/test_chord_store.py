@@ -15,15 +15,13 @@ import pytest
 from celery import Celery
 from celery.backends.base import BaseBackend, KeyValueStoreBackend
 from celery.exceptions import SoftTimeLimitExceeded
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from celery_otel_links._wire import chord_store
 from celery_otel_links._wire.chord_store import gather, store
 from celery_otel_links._wire.result_backends import WAYS, way_of
 from celery_otel_links._wire.store_threads import TIMEOUT
+from celery_otel_links.testing import captured_spans
 from tests.harness.needs import needs
 from tests.harness.servers import free_port
 
@@ -142,16 +140,15 @@ def test_a_retry_takes_the_place_of_the_attempt_before(valkey_url):
 def test_our_own_traffic_to_the_store_makes_no_spans(valkey_url):
     needs(find_spec("opentelemetry.instrumentation.redis"), "opentelemetry-instrumentation-redis")
     instrumentor = import_module("opentelemetry.instrumentation.redis").RedisInstrumentor()
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
     app = app_with(valkey_url)
-    instrumentor.instrument(tracer_provider=provider)
-    try:
-        store(app, "quiet", "task", ONE, None)
-        assert gather(app, "quiet", [], None) == [ONE]
-    finally:
-        instrumentor.uninstrument()
-    assert exporter.get_finished_spans() == ()
+    with captured_spans() as captured:
+        instrumentor.instrument(tracer_provider=captured.tracer_provider)
+        try:
+            store(app, "quiet", "task", ONE, None)
+            assert gather(app, "quiet", [], None) == [ONE]
+        finally:
+            instrumentor.uninstrument()
+    assert captured.spans == []
 
 
 def test_what_redis_keeps_expires(valkey_url):

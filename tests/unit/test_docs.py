@@ -22,6 +22,8 @@ from celery_otel_links._emit.names import COUNTERS, GAUGES, HISTOGRAMS, QUEUE_GA
 from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links.logs import TaskContextFilter
 from celery_otel_links.sampling import linked_traceidratio
+from celery_otel_links.testing import captured_spans
+from tests.boot.programs import run
 
 DOCS = Path(__file__).parents[2] / "docs"
 LINKED = [Link(SpanContext(1, 2**127 + 1, True, TraceFlags(1)), {"celery.link.kind": "producer"})]
@@ -171,3 +173,22 @@ def test_what_the_page_on_logs_shows_runs(monkeypatch):
     monkeypatch.setitem(sys.modules, "structlog", made)
     exec(compile(structlog, "logs.md", "exec"), names)
     assert log[1] == {"event": "text"}
+
+
+def test_what_the_page_on_testing_shows_passes(tmp_path):
+    story = blocks("testing.md", "text")[0].rstrip()
+    used = "def test_the_fixture(captured): assert captured.spans == []\n"
+    code = [*blocks("testing.md", "python"), f"STORY = {story!r}\n", used]
+    (tmp_path / "test_page.py").write_text("\n".join(code))
+    ended = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"], cwd=tmp_path)
+    assert "3 passed" in ended.out, ended.output
+
+
+def test_every_public_name_of_what_is_captured_stands_on_the_page_on_testing():
+    told = {
+        name.partition("(")[0]
+        for row in rows("testing.md", "of the captured spans")
+        for name in re.findall("`(.*?)`", row[0])
+    }
+    with captured_spans() as captured:
+        assert told == {name for name in dir(captured) if not name.startswith("_")}

@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from celery.backends.redis import RedisBackend
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from celery_otel_links._wire.result_backends import WAYS, way_of
+from celery_otel_links.testing import captured_spans
 from tests.harness.needs import needs
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-traffic.md"
@@ -25,11 +23,10 @@ def spans():
     """Those of the Redis client."""
     needs(find_spec("opentelemetry.instrumentation.redis"), "opentelemetry-instrumentation-redis")
     instrumentor = import_module("opentelemetry.instrumentation.redis").RedisInstrumentor()
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentor.instrument(tracer_provider=provider)
-    yield exporter.get_finished_spans
-    instrumentor.uninstrument()
+    with captured_spans() as captured:
+        instrumentor.instrument(tracer_provider=captured.tracer_provider)
+        yield lambda: captured.spans
+        instrumentor.uninstrument()
 
 
 def shown():
@@ -43,7 +40,7 @@ def test_the_result_backend_of_the_page_stores_quietly_and_takes_part_in_fan_in(
     app = Celery("shop", broker="memory://", set_as_current=False)
     quiet = shown()["QuietBackend"](app=app, url=valkey_url)
     quiet.store_result("quiet", 1, "SUCCESS")
-    assert spans() == ()
+    assert spans() == []
     assert way_of(quiet) is WAYS[0]
     RedisBackend(app=app, url=valkey_url).store_result("loud", 1, "SUCCESS")
-    assert spans() != ()
+    assert spans() != []
