@@ -23,7 +23,7 @@ from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links.logs import TaskContextFilter
 from celery_otel_links.sampling import linked_traceidratio
 from celery_otel_links.testing import captured_spans
-from tests.boot.programs import run
+from tests.boot.programs import python, run
 
 DOCS = Path(__file__).parents[2] / "docs"
 LINKED = [Link(SpanContext(1, 2**127 + 1, True, TraceFlags(1)), {"celery.link.kind": "producer"})]
@@ -146,6 +146,22 @@ def test_every_instrument_stands_on_the_page_on_what_is_emitted():
         **dict.fromkeys(COUNTERS, ("counter", True)),
         **dict.fromkeys((*GAUGES, *QUEUE_GAUGES), ("gauge", False)),
     }
+
+
+FORMATS = """
+import logging
+from celery.utils.log import get_multiprocessing_logger, get_task_logger
+app.log.setup_logging_subsystem(loglevel="INFO")
+logging.getLogger("of a library").warning("library")
+get_task_logger("shop").warning("task")
+get_multiprocessing_logger().error("pool")
+"""
+
+
+def test_every_logger_of_celery_can_write_in_the_formats_of_the_page_on_logs():
+    ended = python(blocks("logs.md", "python")[0] + FORMATS)
+    assert "Logging error" not in ended.err, ended.err
+    assert [line.rpartition(" ")[2] for line in ended.err.splitlines()] == ["library", "task", "pool"]
 
 
 def test_what_the_page_on_logs_shows_runs(monkeypatch):
