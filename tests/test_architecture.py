@@ -115,7 +115,7 @@ def test_no_function_but_receivers_has_many_parameters():
 
 
 def test_only_a_few_modules_need_the_sdk():
-    """A sampler is a part of it; exporters are tried and made, and spans recorded, where it is. The rest needs the API."""
+    """A sampler is a part of it; exporters are tried and made, and spans recorded, where it is."""
     needing = {name for name, tree in modules().items() if any("opentelemetry.sdk" in one for one in imports(tree))}
     assert needing <= {"sampling", "testing", "_worker.description", "cli.metering"}
 

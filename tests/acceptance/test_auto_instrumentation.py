@@ -29,7 +29,7 @@ def environment(endpoint: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "100",
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis,logging",
     }
 
 

@@ -10,8 +10,10 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from celery_otel_links._emit.instruments import MOST_SERIES, OVERFLOW, Instruments, Series
+from celery_otel_links._emit.instruments import Instruments
 from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
+from celery_otel_links._emit.series import MOST_SERIES, OVERFLOW, Series
+from celery_otel_links._errors import failures
 from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.latency import Latency
 from celery_otel_links._rules.texts import LONGEST_NAME
@@ -107,6 +109,8 @@ def test_histograms_are_recorded_by_name_and_everything_is_counted(timing, wante
     task = ("shop.add", "celery")
     instruments.published(task, OPERATION, Decision("child", "default", 9), None, 0.1, None)
     instruments.started(task, OPERATION, WAITED, False, None)
+    instruments.redelivered(task)
+    failures.one_more("a test")
     instruments.ended(task, OPERATION, ("SUCCESS", None), 0.1, None)
     instruments.ran_on("shop.add", "w", 0.1)
     instruments.ticked("every-minute", 0.1, None)

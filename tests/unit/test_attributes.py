@@ -242,4 +242,4 @@ def test_what_spans_have_in_common_is_not_changed_by_any_of_them():
 def test_every_metric_has_a_meaning_and_a_unit():
     for name, declared in {**HISTOGRAMS, **COUNTERS}.items():
         assert declared.description.endswith("."), name
-        assert declared.unit in ("s", "seconds", "{message}", "{task}"), name
+        assert declared.unit in ("s", "seconds", "{message}", "{task}", "{failure}"), name
