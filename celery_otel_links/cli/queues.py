@@ -85,7 +85,8 @@ def _files(connection: Any, name: str) -> Reading:
     """A message is a file, whose name begins with the time."""
     channel = connection.default_channel
     folder = channel.data_folder_in
-    files = sorted(one for one in os.listdir(folder) if one.partition(".")[2] == f"{name}.msg")
+    found = (one for one in os.listdir(folder) if one.partition(".")[2] == f"{name}.msg")
+    files = sorted(found, key=lambda one: (one.find("_"), one))  # it begins with a number, and a longer one is later
     for one in files[:_MOST_TRIED]:
         try:
             with open(os.path.join(folder, one), "rb") as file:

@@ -65,9 +65,11 @@ def _stamped():
 
 
 def files(tmp_path):
-    (tmp_path / "messages").mkdir()
-    folder = str(tmp_path / "messages")
-    options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": str(tmp_path / "control")}
+    folders = {name: tmp_path / name for name in ("messages", "control", "processed")}
+    for folder in folders.values():
+        folder.mkdir()
+    options = {f"data_folder_{way}": str(folders["messages"]) for way in ("in", "out")}
+    options |= {f"{name}_folder": str(folders[name]) for name in ("control", "processed")}
     return Site("filesystem://", {"broker_transport_options": options})
 
 
