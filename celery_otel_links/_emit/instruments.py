@@ -97,9 +97,7 @@ class Instruments:
         self._times: dict[str, Histogram] = {}
         self._counts = {name: Counter(declared) for name, declared in COUNTERS.items()}
         for name, declared in COUNTERS.items():
-            meter.create_observable_counter(
-                name, [self._observer(self._counts[name])], declared.unit, declared.description
-            )
+            meter.create_observable_counter(name, [self._observer(name)], declared.unit, declared.description)
         self.gauges: Mapping[str, Callable[[], int | None]] = {}
         """What is observed when metrics are collected, by its name; where one says None, nothing is."""
         for name, declared in GAUGES.items():
@@ -216,13 +214,13 @@ class Instruments:
 
         return observe
 
-    def _observer(self, counter: Counter) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def _observer(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             # Histograms are recorded too: the SDK asks all observers before it looks at what is recorded.
             self._recorder.drain()
             for where, count in failures.fresh().items():
                 self._counts["celery.otel_links.failures"].add((where,), count)
-            return counter.observations()
+            return self._counts[name].observations()
 
         return observe
 
