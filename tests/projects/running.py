@@ -36,6 +36,13 @@ def command(page: str, words: str) -> str:
     return str(found)
 
 
+def exports(page: str) -> dict[str, str]:
+    """What the page exports before its commands."""
+    lines = [line for block in COMMANDS.findall(text_of(page)) for line in block.splitlines()]
+    words = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
+    return dict(word.split("=", 1) for word in words)
+
+
 @dataclass
 class Started:
     """A process and what it has written."""
@@ -67,7 +74,7 @@ class Project:
     def start(self, line: str, ready: str) -> Started:
         """Run a command of the page, variables in front of it included, until it has written that it is ready."""
         words = shlex.split(line, comments=True)
-        env = dict(self.env)
+        env = exports(self.page) | dict(self.env)  # the page's collector is not ours
         while re.match(r"[A-Z_]+=", words[0]):
             name, _, env[name] = words.pop(0).partition("=")
         directory = self.directory / f"process-{len(self.started)}"

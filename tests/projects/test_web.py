@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from tests.harness.needs import needs
@@ -16,7 +18,7 @@ def both_ran(prefix="shop."):
 
 
 def package(name):
-    needs(__import__("importlib.util").util.find_spec(name), name)
+    needs(importlib.util.find_spec(name), name)
 
 
 @pytest.mark.parametrize("server", ["python manage.py runserver", "gunicorn shop.wsgi"])
