@@ -57,4 +57,4 @@ def test_opentelemetry_instrument(project, name, page, reason):
     assert {span.kind for span in spans} == {"SERVER", "PRODUCER", "CONSUMER", "INTERNAL"}  # none of the Redis client
     for process in (web, worker):
         process.stop()
-        assert "Traceback" not in process.output
+        assert "Traceback" not in process.output, process.output
