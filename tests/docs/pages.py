@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parents[2]
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\n`]*)\n(?P<text>.*?)^ *(?P=fence)$", re.M | re.S)
+# Files of docs/projects, which tests/projects compares with them and runs.
+_INCLUDED = re.compile(r"<!-- file: \S+ -->\n$")
 _FILE = re.compile(r"# ([\w/]+\.py)\n")
 
 
@@ -35,6 +37,8 @@ def blocks(page: str | None = None) -> Iterator[Block]:
     for one in [page] if page else pages():
         text = (REPOSITORY / one).read_text()
         for found in _FENCE.finditer(text):
+            if _INCLUDED.search(text, 0, found.start()):
+                continue
             line = text.count("\n", 0, found.start()) + 1
             yield Block(one, line, found["language"].strip(), textwrap.dedent(found["text"]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ class Terminals:
         (found,) = {one.text for one in blocks(self._page) if one.language == "sh" and beginning in one.text}
         return found
 
-    def start(self, text: str, ready: str = "") -> None:
+    def start(self, text: str, ready: str = "", timeout: float = 30) -> subprocess.Popen[bytes]:
         """Type it, and wait until the program says so; without ``ready``, until it has ended well."""
         folder = self._folder / f"terminal-{len(self._started)}"
         folder.mkdir()
@@ -49,8 +50,9 @@ class Terminals:
         def output() -> str:
             return "".join((folder / name).read_text(errors="replace") for name in ("stdout", "stderr"))
 
-        until(lambda: process.poll() is not None or (ready and ready in output()), what=output, timeout=30)
+        until(lambda: process.poll() is not None or (ready and ready in output()), what=output, timeout=timeout)
         assert process.poll() is None if ready else process.poll() == 0, output()
+        return process
 
     def runs(self, name: str, count: int) -> list[dict[str, Any]]:
         """What the viewer has got by this name, when it has so many."""

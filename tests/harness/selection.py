@@ -13,7 +13,7 @@ from tests.acceptance.stages import DEFAULT
 ALL = "--all"
 SECOND_TRY = "--second-try"
 # Whatever runs elsewhere than on the one stage is slow: by folder, and by the fixture that begins it.
-FOLDERS = ("boot", "docs", "example", "systems")
+FOLDERS = ("boot", "docs", "example", "projects", "systems")
 FIXTURES = ("chromium", "metered_on", "open_site", "valkey_url")
 # What is metered is how long messages waited, for a whole worker.
 CLOCKED = "metered_on"

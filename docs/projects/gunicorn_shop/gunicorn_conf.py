@@ -1,0 +1,6 @@
+# gunicorn_conf.py
+import telemetry
+
+
+def post_fork(server, worker):
+    telemetry.start()
