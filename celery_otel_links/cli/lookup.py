@@ -14,7 +14,7 @@ from opentelemetry.trace import format_trace_id
 from celery_otel_links._wire import header as wire
 from celery_otel_links._wire.result_backends import left
 from celery_otel_links.cli.broker import unreachable
-from celery_otel_links.cli.workflow import HELD, NOTHING_STORED, Known, mentioned, of_result
+from celery_otel_links.cli.workflow import HELD, NOTHING_STORED, Known, culprit, mentioned, of_result
 
 MOST = 1000
 """Tasks of one workflow that are looked at."""
@@ -140,7 +140,7 @@ class Lookup:
         ended = [task for task in tasks if task.state not in (NOTHING_STORED, *HELD)]
         if ended and not {"parent_id", "children", "group_id"} & self._keys:
             self._say("who published whom: the results of this backend hold neither parents nor children nor groups")
-        if any(task.name is None for task in ended):
+        if any(task.name is None and culprit(task) is None for task in ended):
             self._say("names, workers and queues of ended tasks: results hold them with result_extended = True alone")
         if self._backend is not None and any(task.state == NOTHING_STORED for task in tasks):
             expires = self._app.conf.result_expires

@@ -37,8 +37,8 @@ def trace(context: click.Context, /, task_id: str, timeout: float, as_json: bool
         chord = [one._asdict() for one in found]
         show.as_json({"task": task_id, "tasks": tasks, "chords": chord, "unknown": lookup.unknown, "search": search})
     else:
-        rows = [(where, task.name, _state(task), task.trace) for where, task in tree(lookup.tasks, above)]
-        show.table(("task", "name", "state", "trace"), rows)
+        for where, task in tree(lookup.tasks, above):  # no table: ids are there to be copied, and are not to be wrapped
+            click.echo("  ".join(filter(None, [where, task.name, _state(task), task.trace and f"trace {task.trace}"])))
         for line in (*_chord_lines(found), *(f"unknown  {text}" for text in lookup.unknown), f"search   {search}"):
             click.echo(line)
     if not known:

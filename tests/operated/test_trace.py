@@ -101,6 +101,8 @@ def test_a_header_task_that_failed_is_named_whoever_is_asked_about(start, asked)
     }
     if asked == "the publisher":
         assert {tasks[one]["parent"] for one in found["headers"]} == {publisher}
+    assert told["unknown"] == []
+    assert f"{failed.message_id}  chords.broken  FAILURE at " in shown
     assert f"since  {failed.message_id} (chords.broken) ended as FAILURE" in shown
 
 
