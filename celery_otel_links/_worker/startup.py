@@ -31,6 +31,7 @@ def install(worker: Any, telemetry: Telemetry, board: AttemptBoard, check: Calla
             telemetry.settled(parent.app)
             # A producer has no need of it.
             importlib.import_module("celery_otel_links._worker.inspection").add_probe(parent.app)
+            importlib.import_module("celery_otel_links._worker.held")
             os.environ.pop(VARIABLE, None)  # of a worker whose task has started this one
             if has_processes(parent.pool_cls):
                 # The first export over HTTP imports it in a thread: a process that is forked meanwhile would inherit

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import click
 
-from celery_otel_links._worker import inspection
+from celery_otel_links._worker import held, inspection
 from celery_otel_links.cli.lazily import Commands
 
-__all__ = ["inspection", "otel_links"]
+__all__ = ["held", "inspection", "otel_links"]
 
 
 @click.group(name="otel-links", cls=Commands)

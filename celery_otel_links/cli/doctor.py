@@ -15,11 +15,9 @@ from celery import Celery
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._worker.description import PROBE, describe
 from celery_otel_links.cli import show
+from celery_otel_links.cli.broker import unreachable
 from celery_otel_links.cli.findings import CHECKS, Facts, findings
 from celery_otel_links.cli.tasks import chosen, queue_of
-
-CONNECTING = 3
-"""Seconds that the broker has to answer."""
 
 
 @click.command()
@@ -95,16 +93,6 @@ def _with_workers(facts: Facts, app: Celery, timeout: float, unknown: list[str])
         ahead={name: max(0, told["time"] - answered) or min(0, told["time"] - asked) for name, told in workers.items()},
         consumed=frozenset(consumed),
     )
-
-
-def unreachable(app: Celery) -> str | None:
-    """Why the broker can't be reached; None if it can."""
-    try:
-        with app.connection_for_write(connect_timeout=CONNECTING) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=CONNECTING)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 def _merged(replies: Iterable[Mapping[str, Any]] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "doctor": "celery_otel_links.cli.doctor",
     "explain": "celery_otel_links.cli.explain",
+    "trace": "celery_otel_links.cli.trace",
     "view": "celery_otel_links.cli.view",
     "watch": "celery_otel_links.cli.watch",
 }
