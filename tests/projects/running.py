@@ -122,7 +122,8 @@ def environment(home: Path, broker: str, endpoint: str) -> dict[str, str]:
         "HOME": str(home),  # gunicorn writes there
         "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
         "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # One place for all projects of a run, outside of the repository: an environment may come without bytecode.
+        "PYTHONPYCACHEPREFIX": str(home.parent / "bytecode"),
         "PYTHONUNBUFFERED": "1",
         "CELERY_BROKER_URL": broker,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,

@@ -23,7 +23,7 @@ def package(name):
 
 @pytest.mark.parametrize(
     ("server", "options"),
-    [("python manage.py runserver", ""), ("gunicorn shop.wsgi", ""), ("gunicorn shop.wsgi", "--preload")],
+    [("python manage.py runserver", ""), ("gunicorn shop.wsgi", "--preload")],
 )
 def test_django(project, server, options):
     package("opentelemetry.instrumentation.django")
@@ -76,7 +76,7 @@ def test_asyncio_keeps_the_context_and_the_block(project):
     assert {run.attributes["celery.propagation.reason"] for run in runs} == {"call"}
 
 
-@pytest.mark.parametrize("options", ["", "--preload", "--threads 4", "--preload --threads 4"])
+@pytest.mark.parametrize("options", ["", "--preload", "--preload --threads 4"])
 def test_gunicorn(project, options):
     package("gunicorn")
     package("opentelemetry.instrumentation.wsgi")
