@@ -25,7 +25,7 @@ def project(valkey_url: str, tmp_path: Path) -> Iterator[Callable[[str, str], Pr
             spans = SpanFile(tmp_path / "spans")
             endpoint = opened.enter_context(collector(spans.path))
             broker = f"{valkey_url.rpartition('/')[0]}/{next(DATABASES) % 16}"
-            one = Project(name, page, tmp_path, environment(broker, endpoint), spans)
+            one = Project(name, page, tmp_path, environment(tmp_path, broker, endpoint), spans)
             opened.callback(one.end)
             return one
 

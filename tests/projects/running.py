@@ -115,13 +115,15 @@ class Project:
             processes.end(one.process)
 
 
-def environment(broker: str, endpoint: str) -> dict[str, str]:
+def environment(home: Path, broker: str, endpoint: str) -> dict[str, str]:
     """As on the pages: a collector by OTLP over HTTP. The broker of a Celery app can be told by the environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CELERY_", "DJANGO_"))}
     return kept | {
+        "HOME": str(home),  # gunicorn writes there
         "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
         "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # One place for all projects of a run, outside of the repository: an environment may come without bytecode.
+        "PYTHONPYCACHEPREFIX": str(home.parent / "bytecode"),
         "PYTHONUNBUFFERED": "1",
         "CELERY_BROKER_URL": broker,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,

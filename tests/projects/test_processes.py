@@ -35,17 +35,21 @@ def test_beat(project):
 
 
 @pytest.mark.parametrize(
-    ("name", "page", "reason"),
-    [("zero_code_shop", "set-up/zero-code.md", "task"), ("declarative_shop", "set-up/declarative.md", "task-rule")],
+    ("name", "page", "options", "reason"),
+    [
+        ("zero_code_shop", "set-up/zero-code.md", "", "task"),
+        ("zero_code_shop", "set-up/zero-code.md", "--workers 2", "task"),
+        ("declarative_shop", "set-up/declarative.md", "", "task-rule"),
+    ],
 )
-def test_opentelemetry_instrument(project, name, page, reason):
+def test_opentelemetry_instrument(project, name, page, options, reason):
     for package in ("opentelemetry.distro", "opentelemetry.instrumentation.fastapi"):
         needs(importlib.util.find_spec(package), package)
     if name == "declarative_shop":
         needs(importlib.util.find_spec("opentelemetry.configuration"), "opentelemetry-configuration")
     shop = project(name, page)
     worker = shop.start_worker()
-    web, url = shop.start_web("uvicorn web:web")
+    web, url = shop.start_web("uvicorn web:web", more=options)
     send(f"{url}/order/1", "POST")
     wanted = {"run/shop.charge", "run/shop.send_receipt", "apply_async/shop.charge", "apply_async/shop.send_receipt"}
     spans = shop.seen(lambda spans: wanted <= {span.name for span in spans} and any(s.kind == "SERVER" for s in spans))

@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from tests.harness.needs import needs
-from tests.projects.running import continues, links, named, one, root_of, send
+from tests.projects.running import PROJECTS, continues, links, named, one, root_of, send
 
 pytestmark = pytest.mark.slow
 
@@ -21,14 +21,17 @@ def package(name):
     needs(importlib.util.find_spec(name), name)
 
 
-@pytest.mark.parametrize("server", ["python manage.py runserver", "gunicorn shop.wsgi"])
-def test_django(project, server):
+@pytest.mark.parametrize(
+    ("server", "options"),
+    [("python manage.py runserver", ""), ("gunicorn shop.wsgi", "--preload")],
+)
+def test_django(project, server, options):
     package("opentelemetry.instrumentation.django")
     if "gunicorn" in server:
         package("gunicorn")
     shop = project("django_shop", "set-up/django.md")
     worker = shop.start_worker()
-    _, url = shop.start_web(server)
+    _, url = shop.start_web(server, more=options)
     send(f"{url}/order/1")
     spans = shop.seen(both_ran("shop.tasks."))
     request = root_of(spans)
@@ -42,11 +45,12 @@ def test_django(project, server):
     worker.stop()
 
 
-def test_fastapi(project):
+@pytest.mark.parametrize("options", ["", "--workers 2", "--reload"])
+def test_fastapi(project, options):
     package("opentelemetry.instrumentation.fastapi")
     shop = project("fastapi_shop", "set-up/fastapi.md")
     shop.start_worker()
-    _, url = shop.start_web("uvicorn web:web")
+    _, url = shop.start_web("uvicorn web:web", more=options)
     send(f"{url}/order/1", "POST")
     spans = shop.seen(both_ran())
     request = root_of(spans)
@@ -72,11 +76,25 @@ def test_asyncio_keeps_the_context_and_the_block(project):
     assert {run.attributes["celery.propagation.reason"] for run in runs} == {"call"}
 
 
-@pytest.mark.parametrize("options", ["", "--preload", "--threads 4", "--preload --threads 4"])
+@pytest.mark.parametrize("options", ["", "--preload", "--preload --threads 4"])
 def test_gunicorn(project, options):
     package("gunicorn")
     package("opentelemetry.instrumentation.wsgi")
+    one_request(project("gunicorn_shop", "set-up/gunicorn.md"), options)
+
+
+@pytest.mark.parametrize("options", ["", "--preload"])
+def test_gunicorn_with_gevent_and_the_hook_that_the_page_names_for_it(project, options):
+    package("gunicorn")
+    package("opentelemetry.instrumentation.wsgi")
     shop = project("gunicorn_shop", "set-up/gunicorn.md")
+    conf = (PROJECTS / shop.name / "gunicorn_conf.py").read_text()
+    own = conf.replace("def post_fork(server, worker)", "def post_worker_init(worker)")
+    (shop.directory / "gevent_conf.py").write_text(f"from gevent import monkey\n\nmonkey.patch_all()\n{own}")
+    one_request(shop, f"{options} --worker-class gevent --config {shop.directory}/gevent_conf.py")
+
+
+def one_request(shop, options):
     shop.start_worker()
     web, url = shop.start_web("gunicorn --config", more=options)
     send(url)
@@ -88,7 +106,7 @@ def test_gunicorn(project, options):
     assert request.resource["service.name"] == "shop-web"
     assert one(spans, "run/shop.charge").resource["service.name"] == "shop-worker"
     web.stop()
-    assert "Traceback" not in web.output
+    assert "Traceback" not in web.output, web.output
 
 
 def test_a_warm_stop_loses_nothing(project):
