@@ -146,6 +146,7 @@ def test_only_waiting_sleeps():
         "tests/harness/waiting.py",
         "tests/acceptance/shop.py",
         "tests/lifecycle/tasks.py",
+        "tests/operated/alerted_app.py",
         "tests/operated/app.py",
         "tests/systems/batch_app.py",
         "tests/viewer/other.py",

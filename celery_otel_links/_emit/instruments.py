@@ -71,7 +71,7 @@ class Counter:
 
     def observations(self) -> list[Observation]:
         """What has been counted so far."""
-        return [Observation(value, self._series.sets[labels]) for labels, value in list(self._values.items())]
+        return [Observation(value, self._series.sets[labels]) for labels, value in self._values.copy().items()]
 
 
 class Histogram:

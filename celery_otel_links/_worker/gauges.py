@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from celery_otel_links._errors import contained
+
 
 class Gauges:
     """What can be observed of the worker whose consumer this is."""
@@ -33,7 +35,13 @@ class Gauges:
         return {name: self._here(look) for name, look in looks.items()}
 
     def _here(self, look: Callable[[], int]) -> Callable[[], int | None]:
-        return lambda: look() if os.getpid() == self._process else None
+        def here() -> int | None:
+            if os.getpid() == self._process:
+                with contained("a gauge of the worker"):  # the worker goes on while we look
+                    return look()
+            return None
+
+        return here
 
     def _processes(self) -> int:
         """How many tasks can run at once: processes that live, threads or greenlets."""
