@@ -176,3 +176,17 @@ def test_other_result_backends_say_what_they_hold(tmp_path, backend):
     assert (tasks["some-id"]["state"], tasks["some-id"]["error"]) == ("FAILURE", "ValueError: till 3 is locked")
     assert tasks["some-id"]["parent"] == (None if backend.startswith("db") else "above")
     assert any(text.startswith("who published whom") for text in told["unknown"]) == backend.startswith("db")
+
+
+def test_the_trace_of_a_task_that_runs_is_read_from_its_message(start):
+    running, chords = start()
+    with running:
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        sent = chords.app.send_task("chords.endless", (1,), headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+
+        def known():
+            done = run(chords.environ, "--json", sent.id)
+            return done.returncode == 0 and json.loads(done.stdout)["tasks"]
+
+        (task,) = until(known, what="the worker holds it")
+    assert (task["name"], task["trace"]) == ("chords.endless", trace)
