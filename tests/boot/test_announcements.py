@@ -16,7 +16,7 @@ from tests.harness.workers import Settings, worker
 
 PROVIDERS = "OTEL_LINKS_TEST_PROVIDERS"
 SENTENCES = {
-    "line": "celery-otel-links 0.1.0: spans to ",
+    "line": "celery-otel-links 0.2.0: spans to ",
     "nowhere": NOWHERE,
     "no processor": NO_PROCESSOR,
     "ratio": RATIO.partition("%s ")[2],
@@ -77,7 +77,7 @@ def test_the_line_of_a_worker(said):
     _, _, line = said(otel_links={"default": "link", "fan_out": "none"}, sampler="linked", prometheus=True)
     assert "INFO" in line
     assert line.endswith(
-        "celery-otel-links 0.1.0: spans to JsonLinesSpanExporter, sampler LinkedSampler{TraceIdRatioBased{0.25}}, "
+        "celery-otel-links 0.2.0: spans to JsonLinesSpanExporter, sampler LinkedSampler{TraceIdRatioBased{0.25}}, "
         "metrics to PrometheusMetricReader, default link, fan-out none"
     )
 
@@ -111,7 +111,7 @@ def test_a_producer_says_one_line_with_its_first_publish():
     assert before == ""
     (line,) = [line for line in after.splitlines() if "celery-otel-links" in line]
     assert line.startswith(
-        "INFO celery-otel-links 0.1.0: spans to OTLPSpanExporter(http://127.0.0.1:9/v1/traces), sampler "
+        "INFO celery-otel-links 0.2.0: spans to OTLPSpanExporter(http://127.0.0.1:9/v1/traces), sampler "
         "TraceIdRatioBased{0.25}, "
     )
     assert line.endswith("metrics to nowhere by now, default child, fan-out link")
@@ -123,4 +123,4 @@ def test_a_producer_says_one_line_with_its_first_publish():
 def test_a_producer_whose_spans_go_nowhere_warns_once():
     ended = python(PRODUCER.replace('"none" not in sys.argv', "False"))
     assert ended.err.count(f"WARNING {NOWHERE}") == 1
-    assert ended.err.count("INFO celery-otel-links 0.1.0: spans to nowhere by now, sampler unknown") == 1
+    assert ended.err.count("INFO celery-otel-links 0.2.0: spans to nowhere by now, sampler unknown") == 1
