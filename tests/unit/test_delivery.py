@@ -14,7 +14,7 @@ from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.options import Config
 from celery_otel_links._rules.facts import Claims, Decision, Relation
 from celery_otel_links._rules.message import incoming
-from celery_otel_links._rules.policy import NO_CONTEXT
+from celery_otel_links._rules.policy import NO_CONTEXT, RANKS
 from celery_otel_links._tracing.delivery import deliver
 from celery_otel_links._wire.header import CALL_HEADER, HEADER, HEADERS_HEADER, encode, encode_headers
 from tests.unit.planning import plans_of
@@ -29,7 +29,7 @@ def context(trace, span):
 CREATION, ORIGIN, RESERVED, PREVIOUS, FIRST = context(1, 1), context(2, 1), context(3, 1), context(1, 2), context(1, 3)
 HEADER_RUN, CHORD = context(4, 1), context(1, 4)
 TRACEPARENT = {"traceparent": "00-" + "0" * 31 + "1-" + "0" * 15 + "1-01"}
-DEFAULT = Decision("child", "default", 9)
+DEFAULT = Decision("child", "default", RANKS["default"])
 
 
 def delivered(headers, *, task=None, style=None, most=128, queue="celery", **config):

@@ -11,6 +11,7 @@ from kombu import Exchange
 
 from celery_otel_links._config.options import Config
 from celery_otel_links._rules.facts import NOTHING, Decision, Message
+from celery_otel_links._rules.policy import RANKS
 from celery_otel_links._rules.texts import LONGEST_NAME
 from celery_otel_links._tracing import plans as _plans
 from celery_otel_links._tracing.plans import Reading
@@ -133,8 +134,13 @@ class Linked:
     ("config", "task", "decision", "reserves"),
     [
         ({}, Linked, Decision("link", "task", 2), True),
-        ({"default": "link"}, None, Decision("link", "default", 9), False),  # the worker's task may know better
-        ({"default": "link"}, object(), Decision("link", "default", 9), True),
+        (
+            {"default": "link"},
+            None,
+            Decision("link", "default", RANKS["default"]),
+            False,
+        ),  # the worker's task may know better
+        ({"default": "link"}, object(), Decision("link", "default", RANKS["default"]), True),
         ({"trust": {"celery": "link"}}, Linked, Decision("link", "task", 2), False),
     ],
 )
@@ -148,4 +154,4 @@ def test_a_publisher_reserves_where_it_knows_that_the_worker_links(app, config, 
 @pytest.mark.parametrize("mode", ["lnik", None, 7, ["link"]])
 def test_a_task_whose_mode_is_none_is_as_good_as_one_that_says_nothing(app, mode):
     task = type("Task", (), {"otel_propagation": mode})
-    assert to_run(plans_of(), app, "shop.add", task=task).decide() == Decision("child", "default", 9)
+    assert to_run(plans_of(), app, "shop.add", task=task).decide() == Decision("child", "default", RANKS["default"])

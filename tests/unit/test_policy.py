@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._rules import policy as _policy
 from celery_otel_links._rules.facts import MODES, Decision
-from celery_otel_links._rules.policy import LONGEST_NAME, RULES, Facts, Policy, Settings, beyond, capped, trusted
+from celery_otel_links._rules.policy import LONGEST_NAME, RANKS, RULES, Facts, Policy, Settings, beyond, capped, trusted
 from tests.unit.strategies import modes, reasons
 
 NOBODY = Facts("shop.add", "celery")
@@ -207,7 +207,9 @@ LONG = "x" * (LONGEST_NAME + 1)
 def test_a_decision_under_a_long_name_is_right_and_not_kept(names):
     policy = Policy(configured({"tasks": {"xxx*": "none"}}))
     mode, reason, rank = policy.decide(NOBODY._replace(**names))
-    assert (mode, reason, rank) == (("none", "task-rule", 3) if "task" in names else ("child", "default", 9))
+    assert (mode, reason, rank) == (
+        ("none", "task-rule", 3) if "task" in names else ("child", "default", RANKS["default"])
+    )
     assert policy._remembered.cache_info().currsize == 0
     policy.decide(NOBODY._replace(task=LONG[1:], queue=LONG[1:]))
     assert policy._remembered.cache_info().currsize == 1
