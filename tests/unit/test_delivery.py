@@ -43,7 +43,7 @@ def delivered(headers, *, task=None, style=None, most=128, queue="celery", **con
     return deliver(chosen, plan, incoming(request, "shop.add"), request, START, most)
 
 
-def header(mode="child", reason="default", rank=9, *, published=START - 5, **claims):
+def header(mode="child", reason="default", rank=RANKS["default"], *, published=START - 5, **claims):
     return {HEADER: encode(published, Claims(mode, reason, rank, **claims))}
 
 
@@ -170,7 +170,7 @@ CASES = {
     "a queue that may be linked to": (
         TRACEPARENT | header(),
         {"trust": {"celery": "link"}},
-        (Decision("link", "trust", 9), "trust"),
+        (Decision("link", "trust", RANKS["default"]), "trust"),
         (None, ["producer"]),
     ),
     "a queue that is dark": (
@@ -182,13 +182,13 @@ CASES = {
     "a key that no queue of the worker has": (
         TRACEPARENT | header(),
         {"trust": {"public": "link"}, "queue": "celery.invented"},
-        (Decision("link", "trust", 9), "trust"),
+        (Decision("link", "trust", RANKS["default"]), "trust"),
         (None, ["producer"]),
     ),
     "a retry from a queue that may be linked to": (
         {**TRACEPARENT, "retries": 1, **header(previous=PREVIOUS, first=FIRST)},
         {"trust": {"celery": "link"}},
-        (Decision("link", "trust", 9), "trust"),
+        (Decision("link", "trust", RANKS["default"]), "trust"),
         (None, ["previous-attempt", "producer"]),
     ),
 }

@@ -139,7 +139,7 @@ class Linked:
             None,
             Decision("link", "default", RANKS["default"]),
             False,
-        ),  # the worker's task may know better
+        ),  # a worker may know better
         ({"default": "link"}, object(), Decision("link", "default", RANKS["default"]), True),
         ({"trust": {"celery": "link"}}, Linked, Decision("link", "task", 2), False),
     ],

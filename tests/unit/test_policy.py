@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._rules import policy as _policy
 from celery_otel_links._rules.facts import MODES, Decision
-from celery_otel_links._rules.policy import LONGEST_NAME, RANKS, RULES, Facts, Policy, Settings, beyond, capped, trusted
+from celery_otel_links._rules.policy import LONGEST_NAME, RULES, Facts, Policy, Settings, beyond, capped, trusted
 from tests.unit.strategies import modes, reasons
 
 NOBODY = Facts("shop.add", "celery")
@@ -206,7 +206,7 @@ LONG = "x" * (LONGEST_NAME + 1)
 @pytest.mark.parametrize("names", [{"task": LONG}, {"queue": LONG}])
 def test_a_decision_under_a_long_name_is_right_and_not_kept(names):
     policy = Policy(configured({"tasks": {"xxx*": "none"}}))
-    mode, reason, rank = policy.decide(NOBODY._replace(**names))
+    mode, reason, _ = policy.decide(NOBODY._replace(**names))
     assert (mode, reason, rank) == (
         ("none", "task-rule", 3) if "task" in names else ("child", "default", RANKS["default"])
     )
