@@ -206,7 +206,7 @@ LONG = "x" * (LONGEST_NAME + 1)
 @pytest.mark.parametrize("names", [{"task": LONG}, {"queue": LONG}])
 def test_a_decision_under_a_long_name_is_right_and_not_kept(names):
     policy = Policy(configured({"tasks": {"xxx*": "none"}}))
-    mode, reason, _ = policy.decide(NOBODY._replace(**names))
+    mode, reason, rank = policy.decide(NOBODY._replace(**names))
     assert (mode, reason, rank) == (
         ("none", "task-rule", 3) if "task" in names else ("child", "default", RANKS["default"])
     )
