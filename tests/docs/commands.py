@@ -34,6 +34,7 @@ ELSEWHERE = {
     "gunicorn": "run by the tests of docs/projects",
     "uvicorn": "run by the tests of docs/projects",
     "uwsgi": "run by tests/docs/test_uwsgi.py",
+    "sed": "what it fills in, tests/operated/test_rules.py fills in",
     "promtool": "run by the tests of operations/",
     "curl": "needs a server that the reader has",
 }

@@ -28,6 +28,7 @@ else:
 
 # Pages whose code stands in the middle of an application; this stands before it.
 FRAGMENTS = {
+    "docs/testing.md": "STORY = ''\n",
     "docs/configuration.md": "from celery import Celery\nimport celery_otel_links\napp = Celery('shop')\n",
 }
 # Python that is type-checked and not run, and why.
