@@ -191,7 +191,8 @@ def test_what_the_page_on_logs_shows_runs(monkeypatch):
     assert log[1] == {"event": "text"}
 
 
-def test_what_the_page_on_testing_shows_passes(tmp_path):
+def test_what_the_page_on_testing_shows_passes(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # options of these tests, which are not those of a reader
     story = blocks("testing.md", "text")[0].rstrip()
     used = "def test_the_fixture(captured): assert captured.spans == []\n"
     code = [*blocks("testing.md", "python"), f"STORY = {story!r}\n", used]

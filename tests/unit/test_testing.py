@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 
@@ -17,6 +18,16 @@ from celery_otel_links.testing import captured_spans
 from tests.unit.shop import Started
 
 INSTRUMENTOR = CeleryLinksInstrumentor()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """Celery's worker for tests sets the level of the root logger, and takes its handlers."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture
