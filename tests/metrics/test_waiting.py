@@ -84,6 +84,7 @@ def test_a_redelivered_message_waits_since_it_was_published(metered):
     publish(metered, lambda: metered.story.app.send_task("metrics.returned"))
     first, second = metered.waits("metrics.returned", 2)
     assert first["enqueue_to_start"] < second["enqueue_to_start"] < BUSY
+    metered.count("celery.task.redelivered", 1, celery__task_name="metrics.returned")
 
 
 def test_an_expired_message_is_counted_and_has_not_waited_for_a_start(metered):
