@@ -42,17 +42,17 @@ def otel_links(worker: Any, **_: Any) -> dict[str, Any]:
 
 def add_probe(app: Celery) -> None:
     """Register the probe with a worker's application."""
-    app.task(name=PROBE, shared=False, ignore_result=False, store_errors_even_if_ignored=True)(_probe)
+    app.task(name=PROBE, bind=True, shared=False, ignore_result=False, store_errors_even_if_ignored=True)(_probe)
 
 
-def _probe(sent: float) -> dict[str, Any]:
+def _probe(task: Any, sent: float) -> dict[str, Any]:
     """What the process says that runs this task: itself, and what became of the context of its message."""
     try:
         telemetry, attempt = CeleryLinksInstrumentor().telemetry, current_attempt()
         if telemetry is None:
             return {"active": False}
-        app = telemetry.app or Celery()
-        told = {"active": True, **describe(app, telemetry, trying=True), "round_trip": time.time() - sent}
+        # The task's own app: a new one would become the current app of every later task in this process.
+        told = {"active": True, **describe(task.app, telemetry, trying=True), "round_trip": time.time() - sent}
         if attempt is not None:
             told["mode"], told["reason"] = attempt.delivery.stamp.decision[:2]
             told["trace"] = None if attempt.context is None else format_trace_id(attempt.context.trace_id)

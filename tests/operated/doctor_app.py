@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, current_app, signals
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -58,7 +58,9 @@ if told.get("prometheus"):
     from opentelemetry.sdk.metrics import MeterProvider
 
     metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
-if told.get("setup", True):
+if told.get("setup", True) == "without an app":  # as opentelemetry-instrument does
+    celery_otel_links.CeleryLinksInstrumentor().instrument()
+elif told.get("setup", True):
     celery_otel_links.setup(app)
 if "release" in told:  # there is no other one that has this command
     from celery_otel_links._worker import description
@@ -77,6 +79,11 @@ if "ahead" in told:  # a clock of this machine's own can't be moved
 @app.task(name="doctored.work")
 def work() -> None:
     pass
+
+
+@app.task(name="doctored.app")
+def name_of_current_app() -> str | None:
+    return current_app.main
 
 
 if told.get("more tasks"):

@@ -5,93 +5,26 @@ Each runs real processes: a worker, a producer (the doctor's own process), a bro
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from celery import Celery
 
-from tests.harness.collector import collector
 from tests.harness.servers import free_port
-from tests.harness.waiting import until
-from tests.harness.workers import REPOSITORY, Settings, worker
-from tests.lifecycle.collectors import refusing, silent
+from tests.harness.workers import REPOSITORY
+from tests.operated.doctored import APP, doctor, place_with, told, visited
 
 pytestmark = pytest.mark.slow
-APP = "tests.operated.doctor_app:app"
-
-
-class Refuses(BaseHTTPRequestHandler):
-    """Answers every export with an error that is not worth another try."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_error(400)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Place(NamedTuple):
-    """Where everything is."""
-
-    broker: str
-    endpoints: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def place(valkey_url, tmp_path_factory):
-    with contextlib.ExitStack() as stack:
-        good = stack.enter_context(collector(tmp_path_factory.mktemp("collected") / "spans"))
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        stack.callback(server.server_close)
-        stack.callback(server.shutdown)
-        endpoints = {
-            "good": f"{good}/v1/traces",
-            "refuses": stack.enter_context(refusing()),
-            "hangs": stack.enter_context(silent()),
-            "answers with an error": f"http://127.0.0.1:{server.server_port}/v1/traces",
-        }
-        yield Place(valkey_url, endpoints)
-
-
-def told(place: Place, queue: str, own: dict[str, Any]) -> str:
-    endpoint = place.endpoints[own.get("collector", "good")]
-    return json.dumps({"broker": place.broker, "backend": place.broker, "queue": queue, "endpoint": endpoint, **own})
-
-
-def doctor(place: Place, queue: str, own: dict[str, Any], *arguments: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the answer of the doctor in a producer that is set up like this."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CELERY_"))}
-    env = {**inherited, "OTEL_LINKS_TEST_DOCTOR": told(place, queue, own), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "celery", "-A", APP, "otel-links", "doctor", "--json", "--timeout", "0.5"]
-    done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def visited(place: Place, producer: dict[str, Any], working: dict[str, Any], pool: str = "prefork", unstamped: int = 0):
-    """What the doctor says of a producer and a worker."""
-    queue = f"doctored-{uuid.uuid4().hex[:8]}"
-    env = {"OTEL_LINKS_TEST_DOCTOR": told(place, queue, working)}
-    with worker(Settings(place.broker), app=APP, pool=pool, concurrency=1, queues=(queue,), env=env) as running:
-        if unstamped:
-            plain = Celery(broker=place.broker, set_as_current=False)
-            for _ in range(unstamped):
-                plain.send_task("doctored.work", queue=queue)
-            until(lambda: running.stderr.count("succeeded in") == unstamped, what="the tasks of a plain producer")
-            plain.close()
-        return doctor(place, queue, producer)
+    with place_with(valkey_url, tmp_path_factory.mktemp("collected")) as made:
+        yield made
 
 
 # What is broken: in the producer, in the worker; the check that finds it, a part of what it says; both when mended.
