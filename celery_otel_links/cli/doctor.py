@@ -17,7 +17,7 @@ from celery_otel_links._worker.description import PROBE, describe
 from celery_otel_links.cli import show
 from celery_otel_links.cli.broker import unreachable
 from celery_otel_links.cli.findings import CHECKS, Facts, findings
-from celery_otel_links.cli.tasks import chosen, queue_of
+from celery_otel_links.cli.tasks import chosen, loaded, queue_of
 
 
 @click.command()
@@ -53,9 +53,7 @@ def doctor(context: click.Context, /, timeout: float, probe: bool, as_json: bool
 
 def look(app: Celery, timeout: float, probe: bool, unknown: list[str]) -> Facts:
     """Find out what there is to know; what can't be found out is added to ``unknown``, in sentences."""
-    app.finalize()
-    app.loader.import_default_modules()
-    tasks = tuple(chosen(app, None))
+    tasks = tuple(chosen(loaded(app), None))
     facts = Facts(here={}, tasks=tasks, queues={queue_of(app, name): name for name in reversed(tasks)})
     with ThreadPoolExecutor(1) as beside:  # an exporter may take as long as a worker that does not answer
         here = beside.submit(_here, app)

@@ -16,7 +16,7 @@ from celery_otel_links._rules.policy import beyond, capped
 from celery_otel_links._tracing.plans import Plan
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links.cli import show
-from celery_otel_links.cli.tasks import chosen, message_to
+from celery_otel_links.cli.tasks import chosen, loaded, message_to
 from celery_otel_links.cli.viewer.words import MODES, REASONS
 
 UNKNOWN = "A call can ask for a mode of its own, and a loop is seen only while it runs: neither is known here."
@@ -60,7 +60,7 @@ def explain(context: click.Context, /, task: str | None, as_json: bool, **option
 
     TASK is a name or a pattern such as "reports.*"; without it, every task of the application is shown.
     """
-    app: Celery = context.obj.app
+    app = loaded(context.obj.app)
     telemetry = of(app)
     asked = Asked(**options)
     found = [explained(telemetry, app, name, asked) for name in chosen(app, task)]
@@ -83,8 +83,6 @@ def of(app: Celery) -> Telemetry:
     Raises:
         click.ClickException: nothing is.
     """
-    app.finalize()
-    app.loader.import_default_modules()
     telemetry = CeleryLinksInstrumentor().telemetry
     if telemetry is None or not telemetry.settled(app)[0].enabled:
         raise click.ClickException(

@@ -13,6 +13,13 @@ from celery_otel_links._config.modes import meant
 from celery_otel_links._rules.facts import Message
 
 
+def loaded(app: Celery) -> Celery:
+    """``app`` with all of its tasks, as a worker has them."""
+    app.finalize()
+    app.loader.import_default_modules()
+    return app
+
+
 def chosen(app: Celery, pattern: str | None) -> list[str]:
     """The names of the tasks that are meant: without a pattern all but Celery's own.
 

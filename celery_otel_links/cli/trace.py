@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-from celery import Celery
 
 from celery_otel_links.cli import show
 from celery_otel_links.cli.lookup import Lookup
+from celery_otel_links.cli.tasks import loaded
 from celery_otel_links.cli.workflow import NOTHING_STORED, Chord, Known, chords, parents
 
 
@@ -24,10 +24,7 @@ def trace(context: click.Context, /, task_id: str, timeout: float, as_json: bool
 
     Asks the result backend and the workers that answer; says what neither knows. Ends with 1 if nothing is known.
     """
-    app: Celery = context.obj.app
-    app.finalize()
-    app.loader.import_default_modules()
-    lookup = Lookup(app, timeout)
+    lookup = Lookup(loaded(context.obj.app), timeout)
     lookup.of(task_id)
     found, above = chords(lookup.tasks, lookup.stored), parents(lookup.tasks)
     known = lookup.tasks[task_id].state != NOTHING_STORED or len(lookup.tasks) > 1

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 
 import click
+
+from celery_otel_links.cli.stopping import stopped_by_signal
 
 NEEDS = "the viewer's parts come with: pip install 'celery-otel-links[view]'"
 
@@ -40,7 +39,9 @@ def view(context: click.Context, port: int, keep: int, forward: str | None, html
         raise click.ClickException(str(error)) from error
     try:
         click.echo(greeting(collector.endpoint))
-        _until_stopped()
+        stopped = stopped_by_signal()
+        sys.stdout.flush()
+        stopped.wait()
     finally:
         collector.close()
     spans = collector.recording.spans
@@ -71,15 +72,3 @@ def greeting(endpoint: str) -> str:
 def _title(context: click.Context) -> str:
     app = getattr(context.obj, "app", None)
     return str(getattr(app, "main", None) or "Celery")
-
-
-def _until_stopped() -> None:
-    stopped = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    sys.stdout.flush()
-    stopped.wait()

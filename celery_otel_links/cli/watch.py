@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import click
@@ -19,6 +16,7 @@ from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.names import DESTINATION, QUEUE_GAUGES, SCHEMA, SCOPE
 from celery_otel_links.cli import metering, show
 from celery_otel_links.cli.looks import Row, Watcher
+from celery_otel_links.cli.stopping import stopped_by_signal
 
 
 @click.command()
@@ -41,7 +39,7 @@ def watch(context: click.Context, interval: float, queues: str, once: bool, as_j
         show.as_json(_named(rows)) if as_json else show.table(_COLUMNS, [_shown(row) for row in rows])
         return
     _observe(watcher)
-    stopped = _stopped()
+    stopped = stopped_by_signal()
     if not as_json:
         click.echo(f"Watching the queues every {interval:g} s. Ctrl-C ends it.")
     told = ""
@@ -85,14 +83,3 @@ def _shown(row: Row) -> tuple[str, ...]:
 
 
 _COLUMNS = ("queue", "depth", "oldest, s", "consumers")
-
-
-def _stopped() -> threading.Event:
-    event = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return event
