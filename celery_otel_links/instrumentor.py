@@ -27,7 +27,6 @@ from celery_otel_links._tracing.handover import OnCommit
 from celery_otel_links._tracing.publish import Publisher
 from celery_otel_links._tracing.run import Runner, report
 from celery_otel_links._tracing.telemetry import Telemetry
-from celery_otel_links._wire.header import HEADER
 from celery_otel_links._worker import startup
 from celery_otel_links._worker.announcements import Announcements
 from celery_otel_links._worker.attempt_board import AttemptBoard
@@ -70,10 +69,10 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self.telemetry = Telemetry(configuration=configuration, **arguments)
         self._board = AttemptBoard()
         self._child = Child(self._board)
-        receipts, reported = Receipts(), partial(report, self.telemetry)
+        self.receipts, reported = Receipts(), partial(report, self.telemetry)
         takeover = Takeover(self._board, reported)
-        self._lost = LostAttempts(self._board, receipts, takeover)
-        self._never_ran = NeverRan(receipts, reported)
+        self._lost = LostAttempts(self._board, self.receipts, takeover)
+        self._never_ran = NeverRan(self.receipts, reported)
         self._periodic_flush = PeriodicFlush(self.telemetry)
         self._child_flush = ChildFlush(self.telemetry)
         self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
@@ -151,8 +150,6 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
     @guarded
     def task_received(self, *, request: Any, **_: Any) -> None:
         self._lost.received(request)
-        if self.telemetry is not None and HEADER not in request.request_dict:
-            self.telemetry.unstamped += 1
 
     def _task_ended(self, state: str | None) -> None:
         if state is None and self._child.runs_tasks:

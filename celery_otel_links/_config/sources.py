@@ -70,7 +70,8 @@ class Configuration:
         self._given = given
         self._options = options or {}
         self._environ = environ
-        self._links = False
+        self.links_taken_over = False
+        """Whether contrib was configured to link."""
 
     def of(self, app: Celery) -> Config:
         """The configuration, read when it is first needed: from the app of ``setup``, or the first that is seen.
@@ -120,7 +121,7 @@ class Configuration:
             return Reading(config, tuple(wrong), tuple(odd))
         said = said_in({} if mapping is None else mapping, place)
         file = said_in(self._options, "instrument() or celery_links in a configuration file", ARGUMENTS)
-        contrib = {"default": "link"} if self._links else {}
+        contrib = {"default": "link"} if self.links_taken_over else {}
         return Reading(
             Config(**{**contrib, **said.values, **file.values, **outranking.values}),
             (*said.wrong, *outranking.wrong, *wrong),
@@ -134,7 +135,7 @@ class Configuration:
             ConfigError: it is wrong, or not what this process has already.
         """
         other = Configuration(app=app, given=given, options=self._options, environ=self._environ)
-        other._links = self._links
+        other.links_taken_over = self.links_taken_over
         theirs = other.checked(app).config
         if self.resolved is None and self._given is None and self.app in (None, app):
             self.app, self._given = app, given
@@ -145,7 +146,7 @@ class Configuration:
 
     def link_by_default(self) -> None:
         """Contrib was given ``use_span_links=True``: ``default`` is ``link``, unless it is configured otherwise."""
-        self._links = True
+        self.links_taken_over = True
         if self.resolved is not None:
             self.resolved = self.report(self.app).config
 

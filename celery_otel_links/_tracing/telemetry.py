@@ -30,6 +30,8 @@ class Configured(Protocol):
     """The app of ``setup``."""
     resolved: Config | None
     """The configuration, unless nobody needed it yet."""
+    links_taken_over: bool
+    """Whether contrib was configured to link."""
 
     def of(self, app: Celery) -> Config:
         """The configuration, read when it is first needed."""
@@ -54,10 +56,6 @@ class Telemetry:
         self.published = PublishCounts()
         self.style = Style()
         """Which conventions are emitted, once the configuration is known."""
-        self.links_taken_over = False
-        """Whether contrib was configured to link."""
-        self.unstamped = 0
-        """Messages that this process, a worker's main one, has received without our header."""
         self.is_settled = False
         """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
@@ -71,6 +69,11 @@ class Telemetry:
     def resolved(self) -> Config | None:
         """The configuration, unless nobody needed it yet."""
         return self._configuration.resolved
+
+    @property
+    def links_taken_over(self) -> bool:
+        """Whether contrib was configured to link."""
+        return self._configuration.links_taken_over
 
     def settled(self, app: Celery) -> tuple[Config, Plans]:
         """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
@@ -90,7 +93,6 @@ class Telemetry:
 
     def link_by_default(self) -> None:
         """Contrib was configured to link: what was planned without that is planned anew."""
-        self.links_taken_over = True
         self._configuration.link_by_default()
         self._settled = None
 

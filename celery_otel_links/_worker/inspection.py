@@ -23,7 +23,8 @@ from celery_otel_links._worker.description import PROBE, describe
 def otel_links(worker: Any, **_: Any) -> dict[str, Any]:
     """What the main process of this worker says. Never raises."""
     try:
-        telemetry = CeleryLinksInstrumentor().telemetry
+        instrumentor = CeleryLinksInstrumentor()
+        telemetry = instrumentor.telemetry
         if telemetry is None:
             return {"active": False}
         app, consumer = worker.app, worker.consumer
@@ -32,7 +33,7 @@ def otel_links(worker: Any, **_: Any) -> dict[str, Any]:
             **describe(app, telemetry, trying=False),
             "pool": type(consumer.pool).__module__.rpartition(".")[2],
             "received": sum(state.total_count.values()),
-            "unstamped": telemetry.unstamped,
+            "unstamped": instrumentor.receipts.unstamped,
             "tasks": sorted(name for name in app.tasks if not name.startswith("celery")),
             "queues": sorted(app.amqp.queues.consume_from),
         }

@@ -22,6 +22,8 @@ class Receipts:
     def __init__(self) -> None:
         self._requests: weakref.WeakValueDictionary[float, Any] = weakref.WeakValueDictionary()
         self._headers: dict[int, None] = {}
+        self.unstamped = 0
+        """How many of them had no header of ours."""
         self._reported: weakref.WeakKeyDictionary[Any, set[int | None]] = weakref.WeakKeyDictionary()
 
     def stamp(self, request: Any) -> float:
@@ -29,7 +31,10 @@ class Receipts:
         # What stands in this dict reaches task.request in every pool, over process boundaries too.
         fields = request.request_dict
         fields[RECEIVED] = received = time.time()
-        if self._known(fields.get(wire.HEADER)):
+        header = fields.get(wire.HEADER)
+        if header is None:
+            self.unstamped += 1
+        elif self._known(header):
             fields[SECOND] = True
         return received
 
