@@ -15,9 +15,10 @@ from celery.worker.control import inspect_command
 from opentelemetry.trace import format_trace_id
 
 from celery_otel_links import CeleryLinksInstrumentor
+from celery_otel_links._rules.facts import Incoming
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.request import unstarted
-from celery_otel_links._tracing.delivery import Delivery, deliver
+from celery_otel_links._tracing.delivery import deliver
 from celery_otel_links._tracing.telemetry import Telemetry
 
 _PLACES = ("active", "reserved", "scheduled")
@@ -37,22 +38,31 @@ def held(app: Celery, telemetry: Telemetry | None, ids: Collection[str]) -> list
 
     Nothing is changed: neither the messages nor what Celery knows of them.
     """
-    wanted = set(ids)
-    told = [_told(app, telemetry, request) for request in list(state.requests.values())]
-    return [one for one in told if not wanted.isdisjoint(_names(one))]
+    wanted, found = set(ids), []
+    for message in list(state.requests.values()):
+        request = _request(message)
+        facts = incoming(request, message.task.name)
+        told = _told(message, request, facts)
+        if not wanted.isdisjoint(_names(told)):
+            found.append({**told, "trace": _trace(app, telemetry, message.task, request, facts)})
+    return found
 
 
 def _names(one: dict[str, Any]) -> set[str | None]:
     return {one["id"], one["root"], one["parent"], one["group"], *one["bodies"]}
 
 
-def _told(app: Celery, telemetry: Telemetry | None, message: Any) -> dict[str, Any]:
+def _request(message: Any) -> Any:
+    """What the task will have as its request."""
     fields = {**message.request_dict}
     payload = message.message.payload  # it is decoded once, when the message comes
     if isinstance(payload, (list, tuple)) and len(payload) > 2:
         fields.update(payload[2] or {})
-    request = unstarted({**fields, "delivery_info": message.delivery_info})
-    facts = incoming(request, message.task.name)
+    return unstarted({**fields, "delivery_info": message.delivery_info})
+
+
+def _told(message: Any, request: Any, facts: Incoming) -> dict[str, Any]:
+    fields = vars(request)
     place = next((one for one in _PLACES if message in getattr(state, f"{one}_requests", ())), "reserved")
     return {
         "id": message.id,
@@ -63,18 +73,15 @@ def _told(app: Celery, telemetry: Telemetry | None, message: Any) -> dict[str, A
         "parent": fields.get("parent_id"),
         "group": fields.get("group"),
         "bodies": [key for key in facts.chords[:1] if key is not None],
-        "trace": _trace(app, telemetry, message.task, request),
     }
 
 
-def _trace(app: Celery, telemetry: Telemetry | None, task: Any, request: Any) -> str | None:
+def _trace(app: Celery, telemetry: Telemetry | None, task: Any, request: Any, facts: Incoming) -> str | None:
     """The trace of the run, as far as its message fixes it: a root without a reservation is known to its run alone."""
     if telemetry is None:
         return None
     config, plans = telemetry.settled(app)
     plan = plans.to_run(app, task, task.name, request.delivery_info or {}, request.kwargs)
-    delivery: Delivery = deliver(
-        config, plan, incoming(request, task.name), request, time.time(), telemetry.spans.most_links
-    )
+    delivery = deliver(config, plan, facts, request, time.time(), telemetry.spans.most_links)
     fixed = delivery.relation.parent or delivery.relation.reserved
     return None if fixed is None else format_trace_id(fixed.trace_id)
