@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import signals
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 
 from celery_otel_links._config.notices import Family, warn_once
 from celery_otel_links._emit.names import MESSAGE_ID, SCHEMA, SCOPE, STARTED
@@ -29,8 +29,6 @@ NO_LOGS = (
     "started_after is set, and there is no OpenTelemetry logger provider by now: call _logs.set_logger_provider(), or "
     "set OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED=true with opentelemetry-instrument"
 )
-_INFO = 9
-"""The severity number of OpenTelemetry's INFO."""
 
 
 class StartedAfter:
@@ -111,14 +109,11 @@ def _say(attempt: Attempt) -> None:
 
 def _record(api: Any, logger: Any, start: float, context: Context, body: str, attributes: dict[str, Any]) -> Any:
     """A record as this release of OpenTelemetry takes it: its time is that of the task's start."""
-    from opentelemetry.trace import get_current_span
-
-    span = get_current_span(context).get_span_context()
     fields: dict[str, Any] = {
         "timestamp": int(start * 1e9),
         "observed_timestamp": time.time_ns(),
         "severity_text": "INFO",
-        "severity_number": api.SeverityNumber(_INFO),
+        "severity_number": api.SeverityNumber.INFO,
         "body": body,
         "attributes": attributes,
     }
@@ -131,4 +126,5 @@ def _record(api: Any, logger: Any, start: float, context: Context, body: str, at
         fields["event_name"] = STARTED
     if "context" in known:
         return kind(**fields, context=context)
+    span = get_current_span(context).get_span_context()
     return kind(**fields, trace_id=span.trace_id, span_id=span.span_id, trace_flags=span.trace_flags)
