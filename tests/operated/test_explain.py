@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from celery import group
 
 from tests.harness.recording import SpanFile
 from tests.harness.waiting import until
-from tests.harness.workers import REPOSITORY, Settings, worker
+from tests.harness.workers import REPOSITORY, Settings, environment, worker
 
 pytestmark = pytest.mark.slow
 APP = "tests.operated.example_app:app"
@@ -36,9 +37,7 @@ def shop(valkey_url, tmp_path_factory):
     spans, queue = tmp_path_factory.mktemp("explain") / "spans", f"shop-{uuid.uuid4().hex[:8]}"
     settings = Settings(valkey_url, valkey_url, str(spans), conf={"task_default_queue": queue})
     with worker(settings, app=APP, queues=(queue, "bulk"), env=RULES, pool="threads", concurrency=4):
-        told = json.dumps(settings.__dict__)
-        environ = {**os.environ, **RULES, "OTEL_LINKS_TEST_SETTINGS": told, "PYTHONPATH": str(REPOSITORY)}
-        yield environ, SpanFile(spans)
+        yield environment(settings, ready=Path(os.devnull), env=RULES), SpanFile(spans)
 
 
 def explained(environ, *arguments):

@@ -17,7 +17,7 @@ from celery.app.task import Context
 
 from tests.harness.recording import SpanFile
 from tests.harness.waiting import until
-from tests.harness.workers import REPOSITORY, Settings, worker
+from tests.harness.workers import REPOSITORY, Settings, environment, worker
 
 pytestmark = pytest.mark.slow
 APP = "tests.operated.chord_app:app"
@@ -27,7 +27,7 @@ class Chords:
     """A worker of the application in `chord_app.py`, what publishes to it, and its spans."""
 
     def __init__(self, settings: Settings) -> None:
-        self.environ = environment(settings)
+        self.environ = command_environment(settings)
         self.file = SpanFile(Path(settings.spans))
         self.app = Celery(broker=settings.broker, backend=settings.backend, set_as_current=False)
         self.app.conf.update(settings.conf)
@@ -46,9 +46,8 @@ class Chords:
         return self.app.backend.get_task_meta(identifier)
 
 
-def environment(settings):
-    told = json.dumps(settings.__dict__)
-    return {**os.environ, "OTEL_LINKS_TEST_SETTINGS": told, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
+def command_environment(settings):
+    return environment(settings, ready=Path(os.devnull), env={"COLUMNS": "200"})
 
 
 def run(environ, *arguments):
@@ -160,7 +159,7 @@ def test_a_chord_that_has_come_is_not_complained_of(start):
 
 def test_what_it_cannot_find_out_is_said(tmp_path):
     missing = Settings("redis://127.0.0.1:1/0", None, str(tmp_path / "spans"))
-    done = run(environment(missing), "--json", "some-id")
+    done = run(command_environment(missing), "--json", "some-id")
     assert done.returncode == 1
     unknown = json.loads(done.stdout)["unknown"]
     assert unknown[0] == "results: the application has no result backend (result_backend)"
@@ -172,7 +171,7 @@ def test_other_result_backends_say_what_they_hold(tmp_path, backend):
     settings = Settings("redis://127.0.0.1:1/0", backend.format(tmp_path), str(tmp_path / "spans"))
     app = Celery(backend=settings.backend, set_as_current=False)
     app.backend.store_result("some-id", ValueError("till 3 is locked"), "FAILURE", request=Context(parent_id="above"))
-    told, tasks = traced(environment(settings), "some-id")
+    told, tasks = traced(command_environment(settings), "some-id")
     assert (tasks["some-id"]["state"], tasks["some-id"]["error"]) == ("FAILURE", "ValueError: till 3 is locked")
     assert tasks["some-id"]["parent"] == (None if backend.startswith("db") else "above")
     assert any(text.startswith("who published whom") for text in told["unknown"]) == backend.startswith("db")
