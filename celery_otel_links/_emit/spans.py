@@ -113,11 +113,10 @@ def finish(span: Span, *, state: str | None, error: BaseException | None, end: f
     A span without an error keeps the status UNSET, as the conventions ask.
     """
     try:
-        if span.is_recording():
-            if state is not None:
-                span.set_attribute(STATE, state)
-            if error is not None:
-                _fail(span, error)
+        if state is not None:
+            span.set_attribute(STATE, state)
+        if error is not None and span.is_recording():
+            _fail(span, error)
     finally:
         span.end(None if end is None else int(end * 1e9))
 

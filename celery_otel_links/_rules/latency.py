@@ -47,30 +47,24 @@ def measure(
     from the worker's. A start slightly before ``eta`` is no skew: Celery's timer fires early by up to a second.
     """
     skewed = received is not None and received > start
-    arrived = min(received, start) if received is not None else None
+    arrived = start if skewed else received
     if published is None:
         # Published without our header: only the worker's own part is known.
         waited_from = None if arrived is None else max(arrived, min(eta, start) if eta is not None else arrived)
         return Latency(prefetch=None if waited_from is None else start - waited_from, clock_skew=skewed)
     earliest = start if arrived is None else arrived
     skewed = skewed or published > earliest or (first_published is not None and first_published > start)
-    begun = min(published, start)
+    begun = published if published < start else start
     due = begun if eta is None else min(max(begun, eta), start)
     queue = start - due
     broker = prefetch = None
     if arrived is not None:
-        broker = max(0.0, arrived - due)
+        broker = arrived - due if arrived > due else 0.0
         prefetch = queue - broker
-    return Latency(
-        enqueue_to_start=start - begun,
-        scheduled=None if eta is None else due - begun,
-        queue=queue,
-        broker=broker,
-        prefetch=prefetch,
-        since_first_enqueue=None if first_published is None else max(0.0, start - first_published),
-        handover=None if captured is None else max(0.0, published - captured),
-        clock_skew=skewed,
-    )
+    scheduled = None if eta is None else due - begun
+    since_first = None if first_published is None else max(0.0, start - first_published)
+    handover = None if captured is None else max(0.0, published - captured)
+    return Latency(start - begun, scheduled, queue, broker, prefetch, since_first, handover, skewed)
 
 
 def epoch(eta: object) -> float | None:

@@ -10,7 +10,14 @@ from opentelemetry import baggage, propagate
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span, set_span_in_context
+from opentelemetry.trace import (
+    DEFAULT_TRACE_STATE,
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from celery_otel_links._errors import contained
@@ -28,7 +35,8 @@ _MEMBER = re.compile(_KEY + r"=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
 _TOKEN = r"[ \t]*[!#-'*+.^_`|~0-9A-Za-z-]+[ \t]*"
 _VALUE = r"=[ \t]*[!#-+\--:<-\[\]-~]*[ \t]*"
 _ENTRY = re.compile(f"{_TOKEN}{_VALUE}(?:;{_TOKEN}(?:{_VALUE})?)*")
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# Of ids that are not all zeros: such a context is valid.
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _EMPTY = Context()
 
 
@@ -109,7 +117,8 @@ def inject(
     others = headers.pop("baggage", None) if allowed is not True or entries else None
     if valid and "tracestate" in headers:
         del headers["tracestate"]  # of another trace
-    plain = not entries and not state and _plain()
+    # To ask a trace state whether it is empty is a Python call.
+    plain = not entries and (state is DEFAULT_TRACE_STATE or not state) and _plain()
     if (plain or not _propagated(headers, context, entries, allowed)) and valid:
         headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
     if allowed is True and isinstance(others, str):
@@ -154,8 +163,6 @@ def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, 
         if found is not None:
             trace_id, span_id, flags = found.groups()
             parent = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
-            if not parent.is_valid:
-                return _EMPTY, None
             return set_span_in_context(NonRecordingSpan(parent), _EMPTY), parent
     try:
         context = propagate.extract(request, _EMPTY, _GETTER)
