@@ -94,6 +94,8 @@ class Instruments:
         self._meter = meter
         self._timing = timing
         self._recorder = Recorder()
+        # Counting takes no time, and a process that forks is better off without one more thread.
+        self._put: Callable[[Measurement], None] = self._recorder.put if timing else self._recorder.now
         self._times: dict[str, Histogram] = {}
         self._counts = {name: Counter(declared) for name, declared in COUNTERS.items()}
         for name, declared in COUNTERS.items():
@@ -154,12 +156,6 @@ class Instruments:
     def ticked(self, entry: str | None, drift: float, span: SpanContext | None) -> None:
         """Beat has sent an entry."""
         self._put((self._time, BEAT_DRIFT, drift, (entry,), _context(span)))
-
-    def _put(self, measurement: Measurement) -> None:
-        if self._timing:
-            self._recorder.put(measurement)
-        else:  # counting takes no time, and a process that forks is better off without one more thread
-            self._recorder.now(measurement)
 
     def _published(
         self,

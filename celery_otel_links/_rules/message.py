@@ -51,20 +51,20 @@ def incoming(request: Request, name: str) -> Incoming:
     fields = vars(request)
     get = fields.get
     info, group, chord, chain = get("delivery_info") or {}, get("group"), get("chord"), get("chain")
-    eta, retries, eager = get("eta"), get("retries"), get("is_eager")
-    redelivered, second, messages = info.get("redelivered"), get(SECOND), get(MESSAGES)
-    if messages is not None:
-        return Incoming(messages=len(messages))
-    if not (group or chord or chain or eta or retries or eager or redelivered or second) and name not in _SPECIAL:
+    eta, retries, redelivered = get("eta"), get("retries"), info.get("redelivered")
+    special = group or chord or chain or eta or retries or redelivered or get(SECOND) or get("is_eager")
+    if not (special or get(MESSAGES)) and name not in _SPECIAL:
         return PLAIN_IN
+    if get(MESSAGES) is not None:
+        return Incoming(messages=len(fields[MESSAGES]))
     last = chain[0] if chain and isinstance(chain, list) else None
     return Incoming(
         retries=whole(retries),
         eta=None if eta is None else epoch(eta),
         fan_out=fans_out(group, get("group_index"), chord, last, "stamps" in fields),
         redelivered=bool(redelivered),
-        second=bool(redelivered or second),
-        eager=bool(eager),
+        second=bool(redelivered or get(SECOND)),
+        eager=bool(get("is_eager")),
         chords=chord_keys(unlocked(get("args")) if name == UNLOCK else chord, last),
         header_of=str(group) if chord and group else None,
         next_id=next_id(fields),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import baggage, propagate
@@ -112,25 +111,21 @@ def inject(
     that fails costs what it would have written, and no more.
     """
     trace_id, span_id, _, flags, state, valid = span_context  # its properties are Python calls
-    # A context that holds nothing but a span holds no baggage.
-    entries = None if len(context) <= valid else baggage.get_all(context)
-    others = headers.pop("baggage", None) if allowed is not True or entries else None
+    others = headers.pop("baggage", None) if allowed is not True or len(context) > 1 else None
     if valid and "tracestate" in headers:
         del headers["tracestate"]  # of another trace
-    # To ask a trace state whether it is empty is a Python call.
-    plain = not entries and (state is DEFAULT_TRACE_STATE or not state) and _plain()
-    if (plain or not _propagated(headers, context, entries, allowed)) and valid:
+    # Nothing but a span is in this context, and so no baggage.
+    plain = valid and len(context) == 1 and state is DEFAULT_TRACE_STATE and _plain()
+    if plain or (not _propagated(headers, context, allowed) and valid):
         headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
     if allowed is True and isinstance(others, str):
         headers["baggage"] = _merged(others, headers.get("baggage"))
 
 
-def _propagated(
-    headers: dict[str, Any], context: Context, entries: Mapping[str, object] | None, allowed: bool | frozenset[str]
-) -> bool:
-    """Whether the global propagator has written ``context``, with those of its ``entries`` that are allowed."""
+def _propagated(headers: dict[str, Any], context: Context, allowed: bool | frozenset[str]) -> bool:
+    """Whether the global propagator has written ``context``, with the ``allowed`` baggage."""
     with contained("a propagator"):
-        propagate.inject(headers, context if allowed is True or not entries else _with_baggage(context, allowed))
+        propagate.inject(headers, context if allowed is True else _with_baggage(context, allowed))
         return True
     return False
 
@@ -152,14 +147,10 @@ def drop(headers: dict[str, Any]) -> None:
 
 def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, SpanContext | None]:
     """The context that the message of ``request`` carries and nothing else, with the ``allowed`` baggage; its span."""
-    text, fields, nested = header(request, "traceparent"), vars(request), request.headers
-    more = fields.get("tracestate") or fields.get("baggage")
-    if more is None and nested.__class__ is dict:
-        more = nested.get("tracestate") or nested.get("baggage")
-    if not more and _plain():
-        if text is None:
-            return _EMPTY, None
-        found = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
+    fields = vars(request)
+    text = fields.get("traceparent")  # the three fields stand in one place
+    if isinstance(text, str) and not (fields.get("tracestate") or fields.get("baggage")) and _plain():
+        found = _TRACEPARENT.fullmatch(text)
         if found is not None:
             trace_id, span_id, flags = found.groups()
             parent = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
