@@ -30,12 +30,9 @@ def start_as(tracer: Any, identity: SpanContext, second: bool, arguments: tuple[
 
     The twin of the tracer is made anew each time: a tracer's resource and configuration may change, as after a fork.
     """
-    generator = generator_of(tracer)
-    if generator is None:
-        return tracer.start_span(*arguments)  # type: ignore[no-any-return]
     twin = object.__new__(type(tracer))
     twin.__dict__.update(tracer.__dict__)
-    twin.id_generator = _Identity(generator, identity, second)
+    twin.id_generator = _Identity(tracer.id_generator, identity, second)
     return twin.start_span(*arguments)  # type: ignore[no-any-return]
 
 

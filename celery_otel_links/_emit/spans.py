@@ -89,7 +89,7 @@ class Spans:
         if relation.links:
             links = [Link(target, _KINDS[kind]) for kind, target in relation.links]  # type: ignore[assignment]
         nanoseconds = None if start is None else int(start * 1e9)
-        if relation.reserved is None:
+        if relation.reserved is None or self._generator is None:
             return tracer.start_span(name, context, SpanKind.CONSUMER, attributes, links, nanoseconds)
         arguments = (name, context, SpanKind.CONSUMER, attributes, links, nanoseconds)
         return start_as(tracer, relation.reserved, relation.second, arguments)

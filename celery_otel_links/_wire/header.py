@@ -27,7 +27,8 @@ _TIME = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 _RANKS = {str(rank): rank for rank in range(1, 100)}
 _MODES: dict[str, Mode] = {mode: mode for mode in MODES}
 _REASON = re.compile(r"[a-z][a-z-]{0,31}")
-_CONTEXT = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# Of ids that are not all zeros: such a context is valid.
+_CONTEXT = re.compile(r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _CHORD = re.compile(r"([0-9]{1,11}(?:\.[0-9]{1,9})?)(?:-([0-9a-f-]{52}))?")
 _PLAIN = re.compile(
     r"v=1;t=([0-9]{1,11}\.[0-9]{6})(;mode=(?:child|link|none);reason=[a-z][a-z-]{0,31};rank=[1-9][0-9]?)"
@@ -76,8 +77,7 @@ def decode_context(text: object) -> SpanContext | None:
     if found is None:
         return None
     trace_id, span_id, flags = found.groups()
-    context = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
-    return context if context.is_valid else None
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
 def encode_headers(contexts: Iterable[SpanContext], *, dropped: int = 0) -> str:
