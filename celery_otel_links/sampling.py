@@ -25,7 +25,7 @@ from opentelemetry.trace import Link, SpanKind, get_current_span
 from opentelemetry.trace.span import TraceState
 
 from celery_otel_links._config.modes import wrong
-from celery_otel_links._emit.names import LINK_KIND, REASON
+from celery_otel_links._declared.names import LINK_KIND, REASON
 
 Follow = Callable[[Mapping[str, Any]], bool]
 

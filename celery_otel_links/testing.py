@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, Tracer
 
 from celery_otel_links import CeleryLinksInstrumentor  # as anybody does who is no part of the path of a message
-from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, MODE, REASON, RETRIES, STATE, TASK_NAME
+from celery_otel_links._declared.names import ERROR_TYPE, LINK_KIND, MODE, REASON, RETRIES, STATE, TASK_NAME
 
 PING = "celery.ping"
 """With which ``celery.contrib.testing.worker.start_worker`` begins; it is no task of anybody's test."""

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._config.conventions import Broker, Style
+from celery_otel_links._declared.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._emit import attributes as _attributes
-from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Decision, Incoming, Message, Outgoing, Route
 from celery_otel_links._rules.latency import Latency
 

@@ -18,7 +18,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
 from celery_otel_links._config.sources import Configuration
-from celery_otel_links._emit.names import COUNTERS, GAUGES, HISTOGRAMS, QUEUE_GAUGES
+from celery_otel_links._declared.names import BEAT_HISTOGRAMS, COUNTERS, GAUGES, HISTOGRAMS, QUEUE_GAUGES
 from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links.logs import TaskContextFilter
 from celery_otel_links.sampling import linked_traceidratio
@@ -142,7 +142,7 @@ def test_every_instrument_stands_on_the_page_on_what_is_emitted():
             told[family + name if name.startswith(".") else name] = (kind.split()[0], default == "on")
     on = {*COUNTERS, *Config().histograms}
     assert told == {
-        **{name: ("histogram", name in on) for name in HISTOGRAMS},
+        **{name: ("histogram", name in on) for name in (*HISTOGRAMS, *BEAT_HISTOGRAMS)},
         **dict.fromkeys(COUNTERS, ("counter", True)),
         **dict.fromkeys((*GAUGES, *QUEUE_GAUGES), ("gauge", False)),
     }
