@@ -140,7 +140,7 @@ _LATENCY = (
 _MESSAGING = (
     Attribute(names.SYSTEM, "string", _COMMON, "The broker: `redis`, `rabbitmq`, `aws_sqs`, …"),
     Attribute(names.OPERATION, "string", _COMMON, "What is done.", values=(names.SEND, names.PROCESS)),
-    Attribute(names.OPERATION_TYPE, "string", _COMMON, "The same.", values=(names.SEND, names.PROCESS)),
+    Attribute(names.OPERATION_TYPE, "string", _COMMON, "The type of that.", values=(names.SEND, names.PROCESS)),
     Attribute(
         names.DESTINATION,
         "string",
@@ -198,7 +198,7 @@ CONTRIB_ATTRIBUTES = {
         Attribute(names.CONTRIB_CONVERSATION_ID, "string", _RUN, "The correlation id.", "but on the run of a batch"),
         Attribute(names.COMPRESSION, _COPIED, _RUN, "How the message is compressed.", "where it says so"),
         Attribute(names.COUNTDOWN, _COPIED, _RUN, "The countdown.", "where the message says it"),
-        Attribute(names.DELIVERY_INFO, _COPIED, _RUN, "The text of what the broker says of the delivery.", "mostly"),
+        Attribute(names.DELIVERY_INFO, _COPIED, _RUN, "What the broker says of the delivery.", "where it says so"),
         Attribute(names.ETA, _COPIED, _RUN, "The eta.", "where there is one"),
         Attribute(names.EXPIRES, _COPIED, _RUN, "When the message expires.", "where it does"),
         Attribute(names.PRIORITY, _COPIED, _RUN, "The priority.", "where the message says it"),

@@ -1,4 +1,7 @@
-"""An OTLP/HTTP collector that writes the spans it receives into a span file, as the file exporter would have."""
+"""An OTLP/HTTP collector that writes the spans it receives into a span file, as the file exporter would have.
+
+Whatever process they come from, what is not declared among spans and metrics is noted: it fails the test.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
+
+from tests.harness.declared import Ended, Undeclared, in_metric, in_span
+from tests.harness.watching import note
 
 STATUS = {
     trace_pb2.Status.STATUS_CODE_UNSET: "UNSET",
@@ -33,7 +40,11 @@ def collector(path: Path) -> Iterator[str]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             if self.path == "/v1/traces":
-                _write(path, _records(ExportTraceServiceRequest.FromString(body)))
+                records = list(_records(ExportTraceServiceRequest.FromString(body)))
+                note(lambda: (one for record in records for one in in_span(_ended(record))))
+                _write(path, records)
+            if self.path == "/v1/metrics":
+                note(lambda: _in_metrics(ExportMetricsServiceRequest.FromString(body)))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -90,6 +101,23 @@ def _records(request: ExportTraceServiceRequest) -> Iterator[dict[str, Any]]:
                     "scope": scope_spans.scope.name,
                     "pid": resource.get("process.pid", 0),
                 }
+
+
+def _ended(record: dict[str, Any]) -> Ended:
+    events = [(event["name"], {key: event[key] for key in event if key != "name"}) for event in record["events"]]
+    links = [link["attributes"] for link in record["links"]]
+    return Ended(record["scope"], record["kind"], record["name"], record["attributes"], links, events)
+
+
+def _in_metrics(request: ExportMetricsServiceRequest) -> Iterator[Undeclared]:
+    for resource_metrics in request.resource_metrics:
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                kind = metric.WhichOneof("data")
+                data = getattr(metric, kind)
+                kind = "counter" if kind == "sum" and data.is_monotonic else kind
+                series = [_attributes(point.attributes) for point in data.data_points]
+                yield from in_metric(scope_metrics.scope.name, metric.name, metric.unit, kind, series)
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
