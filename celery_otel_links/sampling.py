@@ -29,7 +29,7 @@ from celery_otel_links._declared.names import LINK_KIND, REASON
 
 Follow = Callable[[Mapping[str, Any]], bool]
 
-logger = logging.getLogger("celery_otel_links")
+logger: logging.Logger = logging.getLogger("celery_otel_links")
 _BACK = frozenset({"producer", "previous-attempt", "origin", "header"})
 
 

@@ -31,7 +31,7 @@ class CapturedSpans:
         self._ended: list[ReadableSpan] = []
         self._changed = threading.Condition()
         # Neither the environment nor a detector of resources, which may ask the network, has a say here.
-        self.tracer_provider = TracerProvider(ALWAYS_ON, Resource.get_empty(), shutdown_on_exit=False)
+        self.tracer_provider: TracerProvider = TracerProvider(ALWAYS_ON, Resource.get_empty(), shutdown_on_exit=False)
         self.tracer_provider._disabled = False  # OTEL_SDK_DISABLED, with which a whole test run may be quiet
         self.tracer_provider.add_span_processor(_Adding(self))
 

@@ -36,7 +36,7 @@ class Spans:
         self._provider: TracerProvider | None = None
         self._tracer: Tracer = trace.NoOpTracer()
         self._generator: Any = None
-        self.most_links = MAX_LINKS
+        self.most_links: int = MAX_LINKS
         self._skips = False
 
     def provider(self) -> TracerProvider:

@@ -52,12 +52,12 @@ class Telemetry:
         meter_provider: MeterProvider | None,
     ) -> None:
         self._configuration = configuration
-        self.spans = Spans(tracer_provider, __version__)
-        self.metrics = Metrics(meter_provider, __version__)
-        self.published = PublishCounts()
-        self.style = Style()
+        self.spans: Spans = Spans(tracer_provider, __version__)
+        self.metrics: Metrics = Metrics(meter_provider, __version__)
+        self.published: PublishCounts = PublishCounts()
+        self.style: Style = Style()
         """Which conventions are emitted, once the configuration is known."""
-        self.is_settled = False
+        self.is_settled: bool = False
         """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
 
