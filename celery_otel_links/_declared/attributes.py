@@ -138,7 +138,7 @@ _LATENCY = (
     ),
 )
 _MESSAGING = (
-    Attribute(names.SYSTEM, "string", _COMMON, "The broker: `redis`, `rabbitmq`, `aws_sqs`, …"),
+    Attribute(names.SYSTEM, "string", _COMMON, "The broker, such as `redis`, `rabbitmq`, `aws_sqs`."),
     Attribute(names.OPERATION, "string", _COMMON, "What is done.", values=(names.SEND, names.PROCESS)),
     Attribute(names.OPERATION_TYPE, "string", _COMMON, "The type of that.", values=(names.SEND, names.PROCESS)),
     Attribute(

@@ -34,7 +34,8 @@ def test_the_pages_are_what_is_declared():
 
 
 @pytest.mark.parametrize(
-    ("page", "said"), zip(PAGES, ("celery.propagation.mode", "the mode where no other rule decides"), strict=True)
+    ("page", "said"),
+    [("reference/emitted.md", "The propagation mode."), ("configuration.md", "the mode where no other rule decides")],
 )
 def test_a_page_that_says_something_else_is_stale_until_it_is_written(copy, page, said):
     right = (copy / page).read_text()
