@@ -19,11 +19,15 @@ _said: set[str] = set()
 
 
 def watch() -> None:
-    """From now on, look at every span that ends, every collection of metrics and every log event of this process."""
+    """From now on, look at every span that ends, every collection of metrics and every log event of this process.
+
+    And at what other processes export to a collector of ours here.
+    """
     for module, function, look in (
         ("opentelemetry.sdk.trace", "Span.end", _span),
         ("opentelemetry.sdk.metrics._internal.measurement_consumer", "SynchronousMeasurementConsumer.collect", _points),
         ("opentelemetry.sdk._logs._internal", "Logger.emit", _event),
+        ("celery_otel_links.cli.viewer.collector", "Collector.take", _export),
     ):
         wrapt.register_post_import_hook(_wrapping(function, look), module)
 
@@ -114,3 +118,11 @@ def _in_log(scope: str, record: Any) -> Iterable[Any]:
 
     attributes = dict(record.attributes or {})
     return in_log(scope, getattr(record, "event_name", None) or attributes.get("event.name", ""), attributes)
+
+
+def _export(take: Callable[..., Any], _: Any, args: Any, kwargs: Any) -> Any:
+    from tests.harness.exports import in_export
+
+    taken = take(*args, **kwargs)  # it raises for what is no export
+    note(lambda: in_export(*args))
+    return taken
