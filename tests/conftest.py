@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.harness import selection, servers
+from tests.harness import selection, servers, undeclared
 from tests.harness.progress import Progress
-from tests.harness.undeclared import Undeclared
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(selection.Selection(config))
     config.pluginmanager.register(Progress(config))
-    config.pluginmanager.register(Undeclared(Path(tempfile.mkdtemp(prefix="undeclared-"), "undeclared.jsonl")))
+    config.pluginmanager.register(undeclared.Check())
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,21 @@ from tests.harness import watching
 MARK = "emits"
 
 
-class Undeclared:
+class Check:
     """Reads the file of what was emitted and is not declared."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="undeclared-")
+        self._file = Path(self._folder.name, "found.jsonl")
         self._offset = 0
         self._module: Path | None = None
         self._emitted: set[str] = set()
-        file.touch()
-        os.environ[watching.FILE] = str(file)
+        self._file.touch()
+        os.environ[watching.FILE] = str(self._file)
+
+    def pytest_unconfigure(self) -> None:
+        del os.environ[watching.FILE]
+        self._folder.cleanup()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -68,11 +68,14 @@ def _span(end: Callable[..., Any], span: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _in_span(span: Any) -> Iterable[Any]:
-    from tests.harness.declared import Ended, in_span
+    from tests.harness.declared import Ended, in_span, is_ours
 
+    scope = span.instrumentation_scope.name if span.instrumentation_scope else ""
+    if not is_ours(scope):
+        return ()
     return in_span(
         Ended(
-            scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
+            scope=scope,
             kind=span.kind.name,
             name=span.name,
             attributes=dict(span.attributes or {}),
