@@ -12,20 +12,6 @@ from typing import Any
 
 from celery_otel_links._config.conventions import Broker, Style
 from celery_otel_links._declared import names
-from celery_otel_links._declared.names import (
-    ACTIONS,
-    CONVERSATION_ID,
-    DESTINATION,
-    HOSTNAME,
-    MESSAGE_ID,
-    OPERATION,
-    OPERATION_TYPE,
-    PROCESS,
-    RETRIES,
-    SEND,
-    SYSTEM,
-    TASK_NAME,
-)
 from celery_otel_links._rules.facts import PLAIN_IN, Decision, Incoming, Message, Outgoing, Route
 from celery_otel_links._rules.latency import Latency
 from celery_otel_links._rules.texts import printable, text_of
@@ -35,13 +21,13 @@ Attributes = dict[str, Any]
 
 def span_name(route: Route, operation: str, style: Style) -> str:
     """The name of a span; ``operation`` is ``send`` or ``process``."""
-    name = f"{operation} {route.queue}" if style.current_names else f"{ACTIONS[operation]}/{route.name}"
+    name = f"{operation} {route.queue}" if style.current_names else f"{names.ACTIONS[operation]}/{route.name}"
     return printable(name)
 
 
 def fixed(route: Route, operation: str, broker: Broker, style: Style) -> Attributes:
     """The attributes that all spans of a task on a queue have in common."""
-    attributes: Attributes = {SYSTEM: broker.system, OPERATION: operation, OPERATION_TYPE: operation}
+    attributes: Attributes = {names.SYSTEM: broker.system, names.OPERATION: operation, names.OPERATION_TYPE: operation}
     if broker.address is not None:
         attributes[names.SERVER_ADDRESS] = printable(broker.address)
     if broker.port is not None:
@@ -49,14 +35,14 @@ def fixed(route: Route, operation: str, broker: Broker, style: Style) -> Attribu
     if broker.system == "rabbitmq":
         attributes[names.ROUTING_KEY] = printable(route.routing_key)
     if style.contrib_names:
-        attributes[names.ACTION] = ACTIONS[operation]
+        attributes[names.ACTION] = names.ACTIONS[operation]
         attributes[names.CONTRIB_DESTINATION] = printable(route.routing_key)
-        if operation == SEND:
+        if operation == names.SEND:
             attributes[names.EXCHANGE] = printable(route.exchange)
         if route.destination_kind is not None:
             attributes[names.CONTRIB_DESTINATION_KIND] = route.destination_kind
-    attributes[DESTINATION] = destination(route, operation, broker)
-    attributes[TASK_NAME] = printable(route.name)
+    attributes[names.DESTINATION] = destination(route, operation, broker)
+    attributes[names.TASK_NAME] = printable(route.name)
     return attributes
 
 
@@ -64,7 +50,7 @@ def destination(route: Route, operation: str, broker: Broker) -> str:
     """The destination as the conventions name it: of RabbitMQ exchange, routing key and, for a consumer, queue."""
     if broker.system != "rabbitmq":
         return printable(route.queue)
-    parts = [route.exchange, route.routing_key, *([route.queue] if operation == PROCESS else ())]
+    parts = [route.exchange, route.routing_key, *([route.queue] if operation == names.PROCESS else ())]
     return printable(":".join(dict.fromkeys(filter(None, parts))) or "amq.default")
 
 
@@ -77,11 +63,11 @@ def producer(stamped: Attributes, message: Message, facts: Outgoing, contrib: bo
     """The attributes of the PRODUCER span of ``message``, from those that it has in common with others."""
     attributes = stamped.copy()
     if facts.retries:
-        attributes[RETRIES] = facts.retries
+        attributes[names.RETRIES] = facts.retries
     fields = message.fields
     identifier = str(fields.get("id"))
     if contrib:
-        attributes[CONVERSATION_ID] = text_of(message.properties.get("correlation_id") or identifier)
+        attributes[names.CONVERSATION_ID] = text_of(message.properties.get("correlation_id") or identifier)
     _identify(attributes, identifier, fields.get("root_id"))
     return attributes
 
@@ -98,12 +84,12 @@ def consumer(
     attributes = stamped.copy()
     identifier = str(fields.get("id"))
     if hostname := fields.get("hostname"):
-        attributes[HOSTNAME] = printable(str(hostname))
+        attributes[names.HOSTNAME] = printable(str(hostname))
     if facts is not PLAIN_IN or dropped or contrib:
         if facts.redelivered:
             attributes[names.REDELIVERED] = True
         if facts.retries:
-            attributes[RETRIES] = facts.retries
+            attributes[names.RETRIES] = facts.retries
         if dropped:
             attributes[names.LINKS_DROPPED] = dropped
         if contrib and not facts.messages:
@@ -120,8 +106,8 @@ def consumer(
 def _identify(attributes: Attributes, identifier: str, root: object) -> None:
     """Name the message and, where it is part of a workflow, the root task of that."""
     if root is not None and root != identifier:
-        attributes[CONVERSATION_ID] = printable(str(root))
-    attributes[MESSAGE_ID] = printable(identifier)
+        attributes[names.CONVERSATION_ID] = printable(str(root))
+    attributes[names.MESSAGE_ID] = printable(identifier)
 
 
 def _wait(attributes: Attributes, latency: Latency) -> None:
@@ -170,5 +156,5 @@ _CONTRIB = (
     ("queue", names.QUEUE),
     ("reply_to", names.REPLY_TO),
     ("serializer", names.SERIALIZER),
-    ("origin", HOSTNAME),  # of the publisher, as contrib has it
+    ("origin", names.HOSTNAME),  # of the publisher, as contrib has it
 )

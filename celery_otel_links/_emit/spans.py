@@ -12,13 +12,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
 from celery_otel_links._declared import names
-from celery_otel_links._declared.names import LINK_KIND, SCHEMA, SCOPE
 from celery_otel_links._emit.attributes import Attributes
 from celery_otel_links._emit.reserved_ids import choose, generator_of, start_as
 from celery_otel_links._rules.facts import LINK_KINDS, MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
 
-_KINDS = {kind: {LINK_KIND: kind} for kind in LINK_KINDS}
+_KINDS = {kind: {names.LINK_KIND: kind} for kind in LINK_KINDS}
 # How the SDK's sampler describes that below a parent which is not sampled nothing is.
 _STAYS_UNSAMPLED = re.compile(
     r"ParentBased\{.*,remoteParentNotSampled:AlwaysOffSampler,"
@@ -60,7 +59,7 @@ class Spans:
         return self._tracer
 
     def _settle(self, provider: TracerProvider) -> None:
-        self._tracer = tracer = provider.get_tracer(SCOPE, self._version, schema_url=SCHEMA)
+        self._tracer = tracer = provider.get_tracer(names.SCOPE, self._version, schema_url=names.SCHEMA)
         self._generator = generator_of(tracer)
         most = getattr(getattr(tracer, "_span_limits", None), "max_links", None)
         self.most_links = min(most, MAX_LINKS) if isinstance(most, int) else MAX_LINKS
