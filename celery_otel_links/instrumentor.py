@@ -40,7 +40,7 @@ from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.started_after import StartedAfter
 from celery_otel_links._worker.takeover import Takeover
 
-logger = logging.getLogger("celery_otel_links")
+logger: logging.Logger = logging.getLogger("celery_otel_links")
 
 
 class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
@@ -69,7 +69,8 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         self.telemetry = Telemetry(configuration=configuration, **arguments)
         self._board = AttemptBoard()
         self._child = Child(self._board)
-        self.receipts, reported = Receipts(), partial(report, self.telemetry)
+        self.receipts: Receipts = Receipts()
+        reported = partial(report, self.telemetry)
         takeover = Takeover(self._board, reported)
         self._lost = LostAttempts(self._board, self.receipts, takeover)
         self._never_ran = NeverRan(self.receipts, reported)
@@ -86,7 +87,7 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             signal.connect(receiver, weak=False)
         self._contrib = Contrib(self.telemetry.link_by_default)
         self._contrib.switch_off()
-        self.early_look = EarlyLook(configuration, self._disable)
+        self.early_look: EarlyLook = EarlyLook(configuration, self._disable)
         self.early_look.begin()
 
     def _uninstrument(self, **_: Any) -> None:

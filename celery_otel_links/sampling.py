@@ -25,11 +25,11 @@ from opentelemetry.trace import Link, SpanKind, get_current_span
 from opentelemetry.trace.span import TraceState
 
 from celery_otel_links._config.modes import wrong
-from celery_otel_links._emit.names import LINK_KIND, REASON
+from celery_otel_links._declared.names import LINK_KIND, REASON
 
 Follow = Callable[[Mapping[str, Any]], bool]
 
-logger = logging.getLogger("celery_otel_links")
+logger: logging.Logger = logging.getLogger("celery_otel_links")
 _BACK = frozenset({"producer", "previous-attempt", "origin", "header"})
 
 

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, Tracer
 
 from celery_otel_links import CeleryLinksInstrumentor  # as anybody does who is no part of the path of a message
-from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, MODE, REASON, RETRIES, STATE, TASK_NAME
+from celery_otel_links._declared.names import ERROR_TYPE, LINK_KIND, MODE, REASON, RETRIES, STATE, TASK_NAME
 
 PING = "celery.ping"
 """With which ``celery.contrib.testing.worker.start_worker`` begins; it is no task of anybody's test."""
@@ -31,7 +31,7 @@ class CapturedSpans:
         self._ended: list[ReadableSpan] = []
         self._changed = threading.Condition()
         # Neither the environment nor a detector of resources, which may ask the network, has a say here.
-        self.tracer_provider = TracerProvider(ALWAYS_ON, Resource.get_empty(), shutdown_on_exit=False)
+        self.tracer_provider: TracerProvider = TracerProvider(ALWAYS_ON, Resource.get_empty(), shutdown_on_exit=False)
         self.tracer_provider._disabled = False  # OTEL_SDK_DISABLED, with which a whole test run may be quiet
         self.tracer_provider.add_span_processor(_Adding(self))
 

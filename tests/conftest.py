@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import selection, servers
+from tests.harness import selection, servers, undeclared
 from tests.harness.progress import Progress
 
 
@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(selection.Selection(config))
     config.pluginmanager.register(Progress(config))
+    config.pluginmanager.register(undeclared.Check())
 
 
 @pytest.fixture(scope="session")

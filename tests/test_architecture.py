@@ -18,7 +18,19 @@ MOST_PARAMETERS = 6
 MOST_FLOORS = 6
 
 # The folders in the order in which they are read. A module imports from its own folder and from those before it.
-FOLDERS = ["_version", "_forks", "_errors", "_config", "_rules", "_wire", "_emit", "_tracing", "_worker", "_contrib"]
+FOLDERS = [
+    "_version",
+    "_forks",
+    "_errors",
+    "_declared",
+    "_config",
+    "_rules",
+    "_wire",
+    "_emit",
+    "_tracing",
+    "_worker",
+    "_contrib",
+]
 # The records that everything else is about are read first.
 EARLY = "_rules.facts"
 # What Celery calls with everything that it knows, and what the SDK calls.

@@ -39,11 +39,9 @@ class Patterns:
                 return mode
         return None
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> bool:  # and no hash
         # The order of the rules decides, so it is part of what they are.
         return isinstance(other, Patterns) and list(self.rules.items()) == list(other.rules.items())
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return repr(self.rules)

@@ -12,18 +12,10 @@ from typing import Any, NamedTuple, TypedDict
 from celery_otel_links._config import values
 from celery_otel_links._config.modes import MODES, ConfigError, Mode, Patterns, mode_of, wrong
 from celery_otel_links._config.values import Hook, Kind
+from celery_otel_links._declared.names import HISTOGRAMS, TASK_DURATION, TASK_LATENCY_QUEUE
 
 KEY = "otel_links"
 ENVIRONMENT_PREFIX = f"CELERY_{KEY.upper()}_"
-HISTOGRAMS = (  # what ``histograms`` may name
-    "celery.task.latency.queue",
-    "celery.task.duration",
-    "celery.task.latency.broker",
-    "celery.task.latency.prefetch",
-    "messaging.process.duration",
-    "messaging.client.operation.duration",
-    "flower.task.runtime.seconds",
-)
 __all__ = ["MODES", "OPTIONS", "Config", "ConfigError", "Hook", "Mode", "Option", "Options", "Patterns", "mode_of"]
 
 
@@ -46,7 +38,7 @@ def _excluded(value: object, where: str) -> Patterns:
 def _histograms(value: object, where: str) -> tuple[str, ...]:
     for name in values.names(value, where):
         if name not in HISTOGRAMS:
-            raise wrong(where, name, "a histogram", HISTOGRAMS)
+            raise wrong(where, name, "a histogram", tuple(HISTOGRAMS))
     return values.names(value, where)
 
 
@@ -140,7 +132,10 @@ class Config:
         False, values.FLAG, "all that `opentelemetry-instrumentation-celery` emits is there too, with its names", "true"
     )
     histograms: tuple[str, ...] = _option(
-        list(HISTOGRAMS[:2]), NAMES_OF_HISTOGRAMS, "the histograms that are recorded, by name", "celery.task.duration"
+        [TASK_LATENCY_QUEUE, TASK_DURATION],
+        NAMES_OF_HISTOGRAMS,
+        "the histograms that are recorded, by name",
+        TASK_DURATION,
     )
     started_after: float | None = _option(
         None, values.OPTIONAL_SECONDS, "seconds after which a task that still runs says so; `None`: never", "30"

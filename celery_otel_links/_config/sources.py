@@ -70,7 +70,7 @@ class Configuration:
         self._given = given
         self._options = options or {}
         self._environ = environ
-        self.links_taken_over = False
+        self.links_taken_over: bool = False
         """Whether contrib was configured to link."""
 
     def of(self, app: Celery) -> Config:

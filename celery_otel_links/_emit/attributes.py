@@ -11,57 +11,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery_otel_links._config.conventions import Broker, Style
-from celery_otel_links._emit.names import (
-    BATCH_COUNT,
-    CONVERSATION_ID,
-    DESTINATION,
-    HANDOVER,
-    HOSTNAME,
-    LINKS_DROPPED,
-    MESSAGE_ID,
-    MODE,
-    OPERATION,
-    OPERATION_TYPE,
-    REASON,
-    REDELIVERED,
-    RETRIES,
-    ROUTING_KEY,
-    SYSTEM,
-    TASK_NAME,
-)
+from celery_otel_links._declared import names
 from celery_otel_links._rules.facts import PLAIN_IN, Decision, Incoming, Message, Outgoing, Route
 from celery_otel_links._rules.latency import Latency
 from celery_otel_links._rules.texts import printable, text_of
 
 Attributes = dict[str, Any]
 
-_ACTIONS = {"send": "apply_async", "process": "run"}
-
 
 def span_name(route: Route, operation: str, style: Style) -> str:
     """The name of a span; ``operation`` is ``send`` or ``process``."""
-    name = f"{operation} {route.queue}" if style.current_names else f"{_ACTIONS[operation]}/{route.name}"
+    name = f"{operation} {route.queue}" if style.current_names else f"{names.ACTIONS[operation]}/{route.name}"
     return printable(name)
 
 
 def fixed(route: Route, operation: str, broker: Broker, style: Style) -> Attributes:
     """The attributes that all spans of a task on a queue have in common."""
-    attributes: Attributes = {SYSTEM: broker.system, OPERATION: operation, OPERATION_TYPE: operation}
+    attributes: Attributes = {names.SYSTEM: broker.system, names.OPERATION: operation, names.OPERATION_TYPE: operation}
     if broker.address is not None:
-        attributes["server.address"] = printable(broker.address)
+        attributes[names.SERVER_ADDRESS] = printable(broker.address)
     if broker.port is not None:
-        attributes["server.port"] = broker.port
+        attributes[names.SERVER_PORT] = broker.port
     if broker.system == "rabbitmq":
-        attributes[ROUTING_KEY] = printable(route.routing_key)
+        attributes[names.ROUTING_KEY] = printable(route.routing_key)
     if style.contrib_names:
-        attributes["celery.action"] = _ACTIONS[operation]
-        attributes["messaging.destination"] = printable(route.routing_key)
-        if operation == "send":
-            attributes["celery.exchange"] = printable(route.exchange)
+        attributes[names.ACTION] = names.ACTIONS[operation]
+        attributes[names.CONTRIB_DESTINATION] = printable(route.routing_key)
+        if operation == names.SEND:
+            attributes[names.EXCHANGE] = printable(route.exchange)
         if route.destination_kind is not None:
-            attributes["messaging.destination_kind"] = route.destination_kind
-    attributes[DESTINATION] = destination(route, operation, broker)
-    attributes[TASK_NAME] = printable(route.name)
+            attributes[names.CONTRIB_DESTINATION_KIND] = route.destination_kind
+    attributes[names.DESTINATION] = destination(route, operation, broker)
+    attributes[names.TASK_NAME] = printable(route.name)
     return attributes
 
 
@@ -69,24 +50,24 @@ def destination(route: Route, operation: str, broker: Broker) -> str:
     """The destination as the conventions name it: of RabbitMQ exchange, routing key and, for a consumer, queue."""
     if broker.system != "rabbitmq":
         return printable(route.queue)
-    parts = [route.exchange, route.routing_key, *([route.queue] if operation == "process" else ())]
+    parts = [route.exchange, route.routing_key, *([route.queue] if operation == names.PROCESS else ())]
     return printable(":".join(dict.fromkeys(filter(None, parts))) or "amq.default")
 
 
 def decided(fixed: Attributes, decision: Decision) -> Attributes:
     """The same with a decision: what all spans of a task on a queue with one decision have in common."""
-    return {**fixed, MODE: decision.mode, REASON: decision.reason}
+    return {**fixed, names.MODE: decision.mode, names.REASON: decision.reason}
 
 
 def producer(stamped: Attributes, message: Message, facts: Outgoing, contrib: bool) -> Attributes:
     """The attributes of the PRODUCER span of ``message``, from those that it has in common with others."""
     attributes = stamped.copy()
     if facts.retries:
-        attributes[RETRIES] = facts.retries
+        attributes[names.RETRIES] = facts.retries
     fields = message.fields
     identifier = str(fields.get("id"))
     if contrib:
-        attributes[CONVERSATION_ID] = text_of(message.properties.get("correlation_id") or identifier)
+        attributes[names.CONVERSATION_ID] = text_of(message.properties.get("correlation_id") or identifier)
     _identify(attributes, identifier, fields.get("root_id"))
     return attributes
 
@@ -103,20 +84,20 @@ def consumer(
     attributes = stamped.copy()
     identifier = str(fields.get("id"))
     if hostname := fields.get("hostname"):
-        attributes[HOSTNAME] = printable(str(hostname))
+        attributes[names.HOSTNAME] = printable(str(hostname))
     if facts is not PLAIN_IN or dropped or contrib:
         if facts.redelivered:
-            attributes[REDELIVERED] = True
+            attributes[names.REDELIVERED] = True
         if facts.retries:
-            attributes[RETRIES] = facts.retries
+            attributes[names.RETRIES] = facts.retries
         if dropped:
-            attributes[LINKS_DROPPED] = dropped
+            attributes[names.LINKS_DROPPED] = dropped
         if contrib and not facts.messages:
             attributes.update(_contrib_on_run(fields, identifier))
     if latency is not None:
         _wait(attributes, latency)
     if facts.messages:
-        attributes[BATCH_COUNT] = facts.messages
+        attributes[names.BATCH_COUNT] = facts.messages
     else:
         _identify(attributes, identifier, fields.get("root_id"))
     return attributes
@@ -125,33 +106,33 @@ def consumer(
 def _identify(attributes: Attributes, identifier: str, root: object) -> None:
     """Name the message and, where it is part of a workflow, the root task of that."""
     if root is not None and root != identifier:
-        attributes[CONVERSATION_ID] = printable(str(root))
-    attributes[MESSAGE_ID] = printable(identifier)
+        attributes[names.CONVERSATION_ID] = printable(str(root))
+    attributes[names.MESSAGE_ID] = printable(identifier)
 
 
 def _wait(attributes: Attributes, latency: Latency) -> None:
     """Add the latencies that are known, in seconds."""
     whole, scheduled, queue, broker, prefetch, since_first, handover, skewed = latency
     if skewed:
-        attributes["celery.latency.clock_skew"] = True
+        attributes[names.LATENCY_CLOCK_SKEW] = True
     if handover is not None:
-        attributes[HANDOVER] = handover
+        attributes[names.LATENCY_HANDOVER] = handover
     if since_first is not None:
-        attributes["celery.latency.since_first_enqueue"] = since_first
+        attributes[names.LATENCY_SINCE_FIRST_ENQUEUE] = since_first
     if scheduled is not None:
-        attributes["celery.latency.scheduled"] = scheduled
+        attributes[names.LATENCY_SCHEDULED] = scheduled
     if broker is not None:
-        attributes["celery.latency.broker"] = broker
+        attributes[names.LATENCY_BROKER] = broker
     if prefetch is not None:
-        attributes["celery.latency.prefetch"] = prefetch
+        attributes[names.LATENCY_PREFETCH] = prefetch
     if whole is not None:
-        attributes["celery.latency.enqueue_to_start"] = whole
-        attributes["celery.latency.queue"] = queue
+        attributes[names.LATENCY_ENQUEUE_TO_START] = whole
+        attributes[names.LATENCY_QUEUE] = queue
 
 
 def _contrib_on_run(fields: Mapping[str, Any], identifier: str) -> Attributes:
     """What contrib emits besides on a run span, from the request's ``fields``."""
-    attributes: Attributes = {"messaging.conversation_id": text_of(fields.get("correlation_id") or identifier)}
+    attributes: Attributes = {names.CONTRIB_CONVERSATION_ID: text_of(fields.get("correlation_id") or identifier)}
     for key, name in _CONTRIB:
         value = fields.get(key)
         if value is not None and value != "":
@@ -159,21 +140,21 @@ def _contrib_on_run(fields: Mapping[str, Any], identifier: str) -> Attributes:
     limits = fields.get("timelimit")
     if isinstance(limits, (list, tuple)) and any(limit is not None for limit in limits):
         numbers = {type(limit) for limit in limits} in ({int}, {float})
-        attributes["celery.timelimit"] = (
+        attributes[names.TIMELIMIT] = (
             list(limits) if numbers else ["" if one is None else text_of(one) for one in limits]
         )
     return attributes
 
 
 _CONTRIB = (
-    ("compression", "celery.compression"),
-    ("delivery_info", "celery.delivery_info"),
-    ("countdown", "celery.countdown"),
-    ("eta", "celery.eta"),
-    ("expires", "celery.expires"),
-    ("priority", "celery.priority"),
-    ("queue", "celery.queue"),
-    ("reply_to", "celery.reply_to"),
-    ("serializer", "celery.serializer"),
-    ("origin", HOSTNAME),  # of the publisher, as contrib has it
+    ("compression", names.COMPRESSION),
+    ("delivery_info", names.DELIVERY_INFO),
+    ("countdown", names.COUNTDOWN),
+    ("eta", names.ETA),
+    ("expires", names.EXPIRES),
+    ("priority", names.PRIORITY),
+    ("queue", names.QUEUE),
+    ("reply_to", names.REPLY_TO),
+    ("serializer", names.SERIALIZER),
+    ("origin", names.HOSTNAME),  # of the publisher, as contrib has it
 )

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
 
-from celery_otel_links._emit.names import BEAT_DRIFT, COUNTERS, GAUGES, HISTOGRAMS, Declared
+from celery_otel_links._declared import names
 from celery_otel_links._emit.recorder import Measurement, Recorder
 from celery_otel_links._errors import failures
 from celery_otel_links._forks import forgets
@@ -24,10 +24,11 @@ from celery_otel_links._rules.texts import LONGEST_NAME
 
 MOST_SERIES = 2000
 """Attribute sets of one instrument; what goes beyond has the attribute that OpenTelemetry specifies for it alone."""
-OVERFLOW = {"otel.metric.overflow": True}
+OVERFLOW = {names.OVERFLOW: True}
 Labels = tuple[Any, ...]
 """Values of an instrument's attributes, in their order; None where one is left out."""
 _OVERFLOWED: Labels = ()
+_TIMES = {**names.HISTOGRAMS, **names.BEAT_HISTOGRAMS}
 forgets(failures)
 
 
@@ -54,7 +55,7 @@ class Series:
 class Counter:
     """Numbers that are kept here, and observed by each collection: a counter costs next to nothing like that."""
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: names.Declared) -> None:
         self._series = Series(declared.attributes)
         self._values: dict[Labels, float] = {}
 
@@ -77,7 +78,7 @@ class Counter:
 class Histogram:
     """A histogram of the SDK, with a bound on its series."""
 
-    def __init__(self, meter: Meter, name: str, declared: Declared) -> None:
+    def __init__(self, meter: Meter, name: str, declared: names.Declared) -> None:
         self._series = Series(declared.attributes)
         self._record = _recording(_created(meter, name, declared))
 
@@ -97,19 +98,19 @@ class Instruments:
         # Counting takes no time, and a process that forks is better off without one more thread.
         self._put: Callable[[Measurement], None] = self._recorder.put if timing else self._recorder.now
         self._times: dict[str, Histogram] = {}
-        self._counts = {name: Counter(declared) for name, declared in COUNTERS.items()}
-        for name, declared in COUNTERS.items():
+        self._counts = {name: Counter(declared) for name, declared in names.COUNTERS.items()}
+        for name, declared in names.COUNTERS.items():
             meter.create_observable_counter(name, [self._observer(name)], declared.unit, declared.description)
         self.gauges: Mapping[str, Callable[[], int | None]] = {}
         """What is observed when metrics are collected, by its name; where one says None, nothing is."""
-        for name, declared in GAUGES.items():
+        for name, declared in names.GAUGES.items():
             meter.create_observable_gauge(name, [self._looking(name)], declared.unit, declared.description)
         forgets(self)
 
     def record_in(self, histograms: Collection[str]) -> None:
         """The names of the histograms that are wanted. Each of them costs several microseconds per task."""
-        wanted = [name for name in HISTOGRAMS if self._timing and name in histograms]
-        self._times = {name: self._times.get(name) or Histogram(self._meter, name, HISTOGRAMS[name]) for name in wanted}
+        wanted = [name for name in _TIMES if self._timing and name in histograms]
+        self._times = {name: self._times.get(name) or Histogram(self._meter, name, _TIMES[name]) for name in wanted}
 
     def forget(self) -> None:
         """A forked child has counted nothing."""
@@ -137,7 +138,7 @@ class Instruments:
 
     def redelivered(self, task: Labels) -> None:
         """A task starts to run whose message has, or may have, been delivered before."""
-        self._put((self._counts["celery.task.redelivered"].add, task))
+        self._put((self._counts[names.TASK_REDELIVERED].add, task))
 
     def ended(
         self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
@@ -147,15 +148,15 @@ class Instruments:
 
     def unfinished(self, task: Labels, end: tuple[str, str | None]) -> None:
         """An attempt that could not end by itself, or never began."""
-        self._put((self._counts["celery.task.outcomes"].add, (*task, *end)))
+        self._put((self._counts[names.TASK_OUTCOMES].add, (*task, *end)))
 
     def ran_on(self, name: str, worker: str, seconds: float) -> None:
         """As contrib measures an attempt."""
-        self._put((self._time, "flower.task.runtime.seconds", seconds, (name, worker), _NOWHERE))
+        self._put((self._time, names.CONTRIB_RUNTIME, seconds, (name, worker), _NOWHERE))
 
     def ticked(self, entry: str | None, drift: float, span: SpanContext | None) -> None:
         """Beat has sent an entry."""
-        self._put((self._time, BEAT_DRIFT, drift, (entry,), _context(span)))
+        self._put((self._time, names.BEAT_DRIFT, drift, (entry,), _context(span)))
 
     def _published(
         self,
@@ -166,37 +167,34 @@ class Instruments:
         seconds: float | None,
         span: SpanContext | None,
     ) -> None:
-        self._counts["celery.task.published"].add((*task, decision.mode, decision.reason, error))
-        self._counts["messaging.client.sent.messages"].add((*operation, error))
-        if seconds is not None and "messaging.client.operation.duration" in self._times:
-            labels = (*operation, error, "send")
-            self._time("messaging.client.operation.duration", seconds, labels, _context(span))
+        self._counts[names.TASK_PUBLISHED].add((*task, decision.mode, decision.reason, error))
+        self._counts[names.SENT_MESSAGES].add((*operation, error))
+        if seconds is not None and names.CLIENT_OPERATION_DURATION in self._times:
+            labels = (*operation, error, names.SEND)
+            self._time(names.CLIENT_OPERATION_DURATION, seconds, labels, _context(span))
 
     def _started(
         self, task: Labels, operation: Labels, latency: Latency, stamped: bool, span: SpanContext | None
     ) -> None:
-        self._counts["messaging.client.consumed.messages"].add((*operation, None))
+        self._counts[names.CONSUMED_MESSAGES].add((*operation, None))
         if not stamped:
-            self._counts["celery.task.unstamped"].add(task)
-        wait, context = self._counts["celery.task.wait"].add, _context(span)
-        for kind, seconds in (
-            ("scheduled", latency.scheduled),
-            ("broker", latency.broker),
-            ("prefetch", latency.prefetch),
-        ):
+            self._counts[names.TASK_UNSTAMPED].add(task)
+        wait, context = self._counts[names.TASK_WAIT].add, _context(span)
+        waited = (latency.scheduled, latency.broker, latency.prefetch)
+        for kind, seconds in zip(names.WAIT_KINDS, waited, strict=True):
             if seconds is not None:
                 wait((*task, kind), seconds)
-        self._time("celery.task.latency.queue", latency.queue, task, context)
-        self._time("celery.task.latency.broker", latency.broker, task, context)
-        self._time("celery.task.latency.prefetch", latency.prefetch, task, context)
+        self._time(names.TASK_LATENCY_QUEUE, latency.queue, task, context)
+        self._time(names.TASK_LATENCY_BROKER, latency.broker, task, context)
+        self._time(names.TASK_LATENCY_PREFETCH, latency.prefetch, task, context)
 
     def _ended(
         self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
     ) -> None:
         labels, context = (*task, *end), _context(span)
-        self._counts["celery.task.outcomes"].add(labels)
-        self._time("celery.task.duration", seconds, labels, context)
-        self._time("messaging.process.duration", seconds, (*operation, end[1]), context)
+        self._counts[names.TASK_OUTCOMES].add(labels)
+        self._time(names.TASK_DURATION, seconds, labels, context)
+        self._time(names.PROCESS_DURATION, seconds, (*operation, end[1]), context)
 
     def _time(self, name: str, seconds: float | None, labels: Labels, context: Context) -> None:
         histogram = self._times.get(name)
@@ -215,7 +213,7 @@ class Instruments:
             # Histograms are recorded too: the SDK asks all observers before it looks at what is recorded.
             self._recorder.drain()
             for where, count in failures.fresh().items():
-                self._counts["celery.otel_links.failures"].add((where,), count)
+                self._counts[names.FAILURES].add((where,), count)
             return self._counts[name].observations()
 
         return observe
@@ -230,7 +228,7 @@ def _context(span: SpanContext | None) -> Context:
     return set_span_in_context(NonRecordingSpan(span), Context()) if span and span.trace_flags & 1 else _NOWHERE
 
 
-def _created(meter: Meter, name: str, declared: Declared) -> Any:
+def _created(meter: Meter, name: str, declared: names.Declared) -> Any:
     create: Any = meter.create_histogram
     # The advice came with version 1.30 of the API; before it, only a view can set boundaries.
     if declared.boundaries and "explicit_bucket_boundaries_advisory" in inspect.signature(create).parameters:

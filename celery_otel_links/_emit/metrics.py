@@ -8,8 +8,8 @@ from typing import Any
 
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, get_meter_provider
 
+from celery_otel_links._declared.names import BEAT_DRIFT, MAIN_SCOPE, SCHEMA, SCOPE
 from celery_otel_links._emit.instruments import Instruments
-from celery_otel_links._emit.names import BEAT_DRIFT, SCHEMA, SCOPE
 from celery_otel_links._forks import forgets
 
 
@@ -71,7 +71,7 @@ class Metrics:
         made = _made_for(provider)
         if self._forking not in made:
             # A scope of its own, lest the SDK take a child's counts for going on where its parent's were.
-            scope = f"{SCOPE}.main" if self._forking else SCOPE
+            scope = MAIN_SCOPE if self._forking else SCOPE
             meter = provider.get_meter(scope, self._version, SCHEMA)
             made[self._forking] = Instruments(meter, timing=not self._forking)
         made[self._forking].gauges = self.gauges

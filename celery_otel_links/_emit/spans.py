@@ -11,13 +11,13 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
+from celery_otel_links._declared import names
 from celery_otel_links._emit.attributes import Attributes
-from celery_otel_links._emit.names import ERROR_TYPE, LINK_KIND, SCHEMA, SCOPE, STATE
 from celery_otel_links._emit.reserved_ids import choose, generator_of, start_as
-from celery_otel_links._rules.facts import MAX_LINKS, Relation
+from celery_otel_links._rules.facts import LINK_KINDS, MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
 
-_KINDS = {kind: {LINK_KIND: kind} for kind in ("producer", "origin", "previous-attempt", "header", "consumer")}
+_KINDS = {kind: {names.LINK_KIND: kind} for kind in LINK_KINDS}
 # How the SDK's sampler describes that below a parent which is not sampled nothing is.
 _STAYS_UNSAMPLED = re.compile(
     r"ParentBased\{.*,remoteParentNotSampled:AlwaysOffSampler,"
@@ -35,7 +35,7 @@ class Spans:
         self._provider: TracerProvider | None = None
         self._tracer: Tracer = trace.NoOpTracer()
         self._generator: Any = None
-        self.most_links = MAX_LINKS
+        self.most_links: int = MAX_LINKS
         self._skips = False
 
     def provider(self) -> TracerProvider:
@@ -59,7 +59,7 @@ class Spans:
         return self._tracer
 
     def _settle(self, provider: TracerProvider) -> None:
-        self._tracer = tracer = provider.get_tracer(SCOPE, self._version, schema_url=SCHEMA)
+        self._tracer = tracer = provider.get_tracer(names.SCOPE, self._version, schema_url=names.SCHEMA)
         self._generator = generator_of(tracer)
         most = getattr(getattr(tracer, "_span_limits", None), "max_links", None)
         self.most_links = min(most, MAX_LINKS) if isinstance(most, int) else MAX_LINKS
@@ -114,7 +114,7 @@ def finish(span: Span, *, state: str | None, error: BaseException | None, end: f
     """
     try:
         if state is not None:
-            span.set_attribute(STATE, state)
+            span.set_attribute(names.STATE, state)
         if error is not None and span.is_recording():
             _fail(span, error)
     finally:
@@ -133,7 +133,12 @@ def _drops_below_unsampled(sampler: Any) -> bool:
 def _fail(span: Span, error: BaseException) -> None:
     """As the SDK's ``record_exception`` does it, with text that can be encoded."""
     message, name = text_of(error), type_name(error)
-    span.set_attribute(ERROR_TYPE, name)
+    span.set_attribute(names.ERROR_TYPE, name)
     span.set_status(Status(StatusCode.ERROR, message))
-    event = {"exception.type": name, "exception.message": message, "exception.stacktrace": traceback_of(error)}
-    span.add_event("exception", {**event, "exception.escaped": "False"})
+    event = {
+        names.EXCEPTION_TYPE: name,
+        names.EXCEPTION_MESSAGE: message,
+        names.EXCEPTION_STACKTRACE: traceback_of(error),
+        names.EXCEPTION_ESCAPED: "False",
+    }
+    span.add_event(names.EXCEPTION, event)

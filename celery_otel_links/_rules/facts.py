@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanContext
 Mode: TypeAlias = Literal["child", "link", "none"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 LinkKind: TypeAlias = Literal["producer", "origin", "previous-attempt", "header", "consumer"]
+LINK_KINDS: tuple[LinkKind, ...] = get_args(LinkKind)
 MAX_LINKS = 128
 """The number of links that a span keeps by default (``OTEL_SPAN_LINK_COUNT_LIMIT``)."""
 ROOT = "root"

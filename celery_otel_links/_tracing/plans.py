@@ -10,6 +10,7 @@ from celery import Celery
 
 from celery_otel_links._config.conventions import Broker, Style, broker_of, tasks_of
 from celery_otel_links._config.modes import TASK_ATTRIBUTE
+from celery_otel_links._declared.names import PROCESS, SEND
 from celery_otel_links._emit.attributes import Attributes, decided, destination, fixed, span_name
 from celery_otel_links._rules.facts import MODES, Claims, Decision, Message, Mode, Route
 from celery_otel_links._rules.policy import RANKS, Choose, Facts, Policy, trusted
@@ -140,7 +141,7 @@ class Plans:
         if name in MAPPERS:
             rules = rule_name(name, sent_kwargs(message.body))
         key = (rules, message.exchange, message.routing_key, name)
-        return self._of(app).get(key) or self._make(app, key, "send", route_out(message, rules), task)
+        return self._of(app).get(key) or self._make(app, key, SEND, route_out(message, rules), task)
 
     def to_run(self, app: Celery, task: Any, name: str, info: Mapping[str, Any], kwargs: Any) -> Plan:
         """The plan for a message of ``name`` that was delivered to ``app``; ``info`` is its delivery info."""
@@ -150,7 +151,7 @@ class Plans:
             exchange, routing_key = str(exchange or ""), str(routing_key or "")
         key = (rules, exchange, routing_key, name, None)
         plan = self._of(app).get(key)
-        return plan or self._make(app, key, "process", route_in(name, rules, info, _consumed(app)), task)
+        return plan or self._make(app, key, PROCESS, route_in(name, rules, info, _consumed(app)), task)
 
     def _of(self, app: Celery) -> dict[Hashable, Plan]:
         latest, plans = self._latest
@@ -162,7 +163,7 @@ class Plans:
     def _make(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any) -> Plan:
         if task is None or route.rule_name != route.name:
             task = tasks_of(app).get(route.rule_name)
-        publishing = operation == "send"
+        publishing = operation == SEND
         plan = Plan(route, operation, broker_of(app, publishing=publishing), self)
         plan.excluded = self._exclude(route.name) is not None
         sent = self._trust(route.queue) or "child"

@@ -13,8 +13,8 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, StatusCode, set_span_in_context
 
+from celery_otel_links._declared.names import RETRY_REASON
 from celery_otel_links._emit.attributes import consumer
-from celery_otel_links._emit.names import RETRY_REASON
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.facts import MODES, LostAttempt, Request

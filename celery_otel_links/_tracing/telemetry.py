@@ -13,6 +13,7 @@ from opentelemetry.trace import TracerProvider
 from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.modes import Patterns
 from celery_otel_links._config.options import Config
+from celery_otel_links._declared.names import CONTRIB_RUNTIME
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.spans import Spans
 from celery_otel_links._forks import forgets
@@ -51,12 +52,12 @@ class Telemetry:
         meter_provider: MeterProvider | None,
     ) -> None:
         self._configuration = configuration
-        self.spans = Spans(tracer_provider, __version__)
-        self.metrics = Metrics(meter_provider, __version__)
-        self.published = PublishCounts()
-        self.style = Style()
+        self.spans: Spans = Spans(tracer_provider, __version__)
+        self.metrics: Metrics = Metrics(meter_provider, __version__)
+        self.published: PublishCounts = PublishCounts()
+        self.style: Style = Style()
         """Which conventions are emitted, once the configuration is known."""
-        self.is_settled = False
+        self.is_settled: bool = False
         """Whether the configuration has been read."""
         self._settled: tuple[Config, Plans] | None = None
 
@@ -80,7 +81,7 @@ class Telemetry:
         if self._settled is None:
             config = self._configuration.of(app)
             self.style = Style.of(config.contrib_names)
-            contrib = {"flower.task.runtime.seconds"} if self.style.contrib_names else set()
+            contrib = {CONTRIB_RUNTIME} if self.style.contrib_names else set()
             self.metrics.histograms = contrib.union(config.histograms, self.metrics.histograms)
             settings = Settings(config.default, config.fan_out, config.tasks.first, config.queues.first)
             # What turns out too late to be switched off gets no more spans while the rest is undone.

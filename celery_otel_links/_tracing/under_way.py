@@ -12,7 +12,7 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from celery_otel_links._emit.names import BEAT_DRIFT, BEAT_ENTRY, HANDOVER
+from celery_otel_links._declared.names import BEAT_DRIFT, BEAT_ENTRY, LATENCY_HANDOVER
 from celery_otel_links._rules.facts import Mode
 from celery_otel_links._tracing.plans import Plan, Stamp
 
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     def attributes(self, now: float) -> dict[str, Any]:
         """What a PRODUCER span that starts ``now`` has because of it."""
         handover = None if self.captured is None else max(0.0, now - self.captured)
-        pairs = ((HANDOVER, handover), (BEAT_ENTRY, self.entry), (BEAT_DRIFT, self.drift))
+        pairs = ((LATENCY_HANDOVER, handover), (BEAT_ENTRY, self.entry), (BEAT_DRIFT, self.drift))
         return {name: value for name, value in pairs if value is not None}
 
 

@@ -19,6 +19,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from celery_otel_links._config.destinations import destinations
 from celery_otel_links._config.options import Config
+from celery_otel_links._declared.names import DOCTOR, SCOPE
 from celery_otel_links._errors import failures
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._version import __version__
@@ -66,7 +67,7 @@ def tried(exporter: Any) -> str | None:
     from opentelemetry.sdk.trace import TracerProvider  # where there is an exporter there is the SDK
     from opentelemetry.sdk.trace.export import SpanExportResult
 
-    with TracerProvider().get_tracer("celery_otel_links").start_as_current_span("otel-links doctor") as span:
+    with TracerProvider().get_tracer(SCOPE).start_as_current_span(DOCTOR) as span:
         pass
     answer: list[str | None] = []
     said: list[str] = []

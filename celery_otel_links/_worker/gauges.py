@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from celery_otel_links._declared.names import WORKER_ACTIVE, WORKER_PROCESSES, WORKER_RESERVED, WORKER_SCHEDULED
 from celery_otel_links._errors import contained
 
 
@@ -27,10 +28,10 @@ class Gauges:
     def by_name(self) -> dict[str, Callable[[], int | None]]:
         """Each gauge, and what it shows now: None in a process that the worker has forked, which is not the worker."""
         looks = {
-            "celery.worker.processes": self._processes,
-            "celery.worker.active": lambda: len(self._state.active_requests),
-            "celery.worker.reserved": self._reserved,
-            "celery.worker.scheduled": self._scheduled,
+            WORKER_PROCESSES: self._processes,
+            WORKER_ACTIVE: lambda: len(self._state.active_requests),
+            WORKER_RESERVED: self._reserved,
+            WORKER_SCHEDULED: self._scheduled,
         }
         return {name: self._here(look) for name, look in looks.items()}
 

@@ -22,7 +22,7 @@ class Receipts:
     def __init__(self) -> None:
         self._requests: weakref.WeakValueDictionary[float, Any] = weakref.WeakValueDictionary()
         self._headers: dict[int, None] = {}
-        self.unstamped = 0
+        self.unstamped: int = 0
         """How many of them had no header of ours."""
         self._reported: weakref.WeakKeyDictionary[Any, set[int | None]] = weakref.WeakKeyDictionary()
 

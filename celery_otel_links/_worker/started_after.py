@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
 
 from celery_otel_links._config.notices import Family, warn_once
-from celery_otel_links._emit.names import MESSAGE_ID, SCHEMA, SCOPE, STARTED
+from celery_otel_links._declared.names import EVENT_NAME, LATENCY_QUEUE, MESSAGE_ID, SCHEMA, SCOPE, TASK_STARTED
 from celery_otel_links._errors import contained, guarded
 from celery_otel_links._forks import forgets
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
@@ -98,9 +98,9 @@ def _say(attempt: Attempt) -> None:
     if type(provider).__name__ in ("ProxyLoggerProvider", "NoOpLoggerProvider"):
         warn_once(Family.NO_LOGS, NO_LOGS)
         return
-    attributes = {**delivery.stamp.attributes, MESSAGE_ID: delivery.id, "event.name": STARTED}
+    attributes = {**delivery.stamp.attributes, MESSAGE_ID: delivery.id, EVENT_NAME: TASK_STARTED}
     if delivery.latency is not None and delivery.latency.queue is not None:
-        attributes["celery.latency.queue"] = delivery.latency.queue
+        attributes[LATENCY_QUEUE] = delivery.latency.queue
     span = attempt.span or (None if attempt.context is None else NonRecordingSpan(attempt.context))
     context = Context() if span is None else set_span_in_context(span, Context())
     logger = provider.get_logger(SCOPE, __version__, SCHEMA)
@@ -123,7 +123,7 @@ def _record(api: Any, logger: Any, start: float, context: Context, body: str, at
     if "resource" in known:
         fields["resource"] = getattr(logger, "resource", None)
     if "event_name" in known:
-        fields["event_name"] = STARTED
+        fields["event_name"] = TASK_STARTED
     if "context" in known:
         return kind(**fields, context=context)
     span = get_current_span(context).get_span_context()

@@ -40,7 +40,7 @@ class Watcher:
         self._hanging: list[threading.Thread] = []
         self.rows: list[Row] | None = None
         """What the last look saw; None where it saw nothing."""
-        self.reason = ""
+        self.reason: str = ""
         """Why it saw nothing."""
 
     def look(self) -> list[Row] | None:

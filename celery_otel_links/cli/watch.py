@@ -12,8 +12,8 @@ import click
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from celery_otel_links import CeleryLinksInstrumentor, __version__
+from celery_otel_links._declared.names import DESTINATION, QUEUE_GAUGES, SCHEMA, SCOPE
 from celery_otel_links._emit.metrics import Metrics
-from celery_otel_links._emit.names import DESTINATION, QUEUE_GAUGES, SCHEMA, SCOPE
 from celery_otel_links.cli import metering, show
 from celery_otel_links.cli.looks import Row, Watcher
 from celery_otel_links.cli.stopping import stopped_by_signal

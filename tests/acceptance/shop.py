@@ -74,6 +74,10 @@ def _plain_tasks(app: Celery) -> None:
     def swallow(*_args: Any, **_kwargs: Any) -> None:
         """Takes whatever a callback or an errback is given."""
 
+    @app.task(shared=False, name="shop.labelled")
+    def labelled() -> None:
+        trace.get_current_span().set_attribute("shop.tenant", "acme")
+
     @app.task(shared=False, name="shop.baggage")
     def baggage() -> dict[str, object]:
         return dict(otel_baggage.get_all())

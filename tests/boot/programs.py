@@ -41,5 +41,5 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = R
 def python(
     code: str, env: Mapping[str, str] | None = None, cwd: Path = REPOSITORY, *, zero_code: bool = False
 ) -> Ended:
-    """Run a few lines of Python."""
-    return run([*([ZERO_CODE] if zero_code else []), sys.executable, "-c", code], env, cwd)
+    """Run a few lines of Python, in a process that is watched."""
+    return run([*([ZERO_CODE] if zero_code else []), sys.executable, "-c", f"import tests\n{code}"], env, cwd)

@@ -1,4 +1,7 @@
-"""An OTLP/HTTP collector that writes the spans it receives into a span file, as the file exporter would have."""
+"""An OTLP/HTTP collector that writes the spans it receives into a span file, as the file exporter would have.
+
+What is not declared in an export, whatever process that comes from, fails the test.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
+
+from tests.harness.exports import attributes, in_export, kind_of
+from tests.harness.watching import note
 
 STATUS = {
     trace_pb2.Status.STATUS_CODE_UNSET: "UNSET",
@@ -32,6 +37,7 @@ def collector(path: Path) -> Iterator[str]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            note(lambda: in_export(self.path, body))
             if self.path == "/v1/traces":
                 _write(path, _records(ExportTraceServiceRequest.FromString(body)))
             self.send_response(200)
@@ -64,40 +70,29 @@ def _write(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 def _records(request: ExportTraceServiceRequest) -> Iterator[dict[str, Any]]:
     for resource_spans in request.resource_spans:
-        resource = _attributes(resource_spans.resource.attributes)
+        resource = attributes(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 yield {
                     "name": span.name,
-                    "kind": trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+                    "kind": kind_of(span),
                     "trace": span.trace_id.hex(),
                     "id": span.span_id.hex(),
                     "parent": span.parent_span_id.hex() or None,
                     "links": [
                         {
                             "target": [link.trace_id.hex(), link.span_id.hex()],
-                            "attributes": _attributes(link.attributes),
+                            "attributes": attributes(link.attributes),
                         }
                         for link in span.links
                     ],
-                    "attributes": _attributes(span.attributes),
+                    "attributes": attributes(span.attributes),
                     "status": STATUS[span.status.code],
                     "description": span.status.message or None,
-                    "events": [{"name": event.name, **_attributes(event.attributes)} for event in span.events],
+                    "events": [{"name": event.name, **attributes(event.attributes)} for event in span.events],
                     "start": span.start_time_unix_nano,
                     "end": span.end_time_unix_nano,
                     "resource": resource,
                     "scope": scope_spans.scope.name,
                     "pid": resource.get("process.pid", 0),
                 }
-
-
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in pairs}
-
-
-def _value(value: AnyValue) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(one) for one in value.array_value.values]
-    return getattr(value, kind) if kind else None

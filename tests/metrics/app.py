@@ -22,7 +22,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
 import celery_otel_links
-from celery_otel_links._config.options import HISTOGRAMS
+from celery_otel_links._declared.names import HISTOGRAMS
 from tests.acceptance.shop import Unavailable, open_shop
 from tests.harness.metering import JsonLinesMetricExporter
 from tests.harness.recording import JsonLinesSpanExporter
@@ -34,7 +34,7 @@ told: dict[str, Any] = json.loads(os.environ[VARIABLE])
 app = open_shop(settings.broker, settings.backend, settings.conf)
 app.set_current()
 app.set_default()
-app.conf.otel_links = {"contrib_names": True, "histograms": HISTOGRAMS, **settings.otel_links}
+app.conf.otel_links = {"contrib_names": True, "histograms": list(HISTOGRAMS), **settings.otel_links}
 
 
 @app.task(shared=False, name="metrics.backoff", bind=True, autoretry_for=(Unavailable,), retry_backoff=1)

@@ -10,8 +10,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from celery_otel_links._declared.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._emit.instruments import MOST_SERIES, OVERFLOW, Instruments, Series
-from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._errors import failures
 from celery_otel_links._rules.facts import Decision
 from celery_otel_links._rules.latency import Latency

@@ -15,7 +15,7 @@ from opentelemetry.metrics import Meter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS, KIND, WAITING
+from celery_otel_links._declared.names import COUNTERS, HISTOGRAMS, WAIT_KIND, WAITING
 from tests.harness.servers import free_port
 from tests.harness.waiting import until
 
@@ -96,7 +96,7 @@ def test_otlp_and_prometheus_show_units_boundaries_and_the_same_numbers(shown):
         assert sample.value == 3
     kinds = {}
     for point in otlp["celery.task.wait"].sum.data_points:
-        kinds.update({one.value.string_value: point.as_double for one in point.attributes if one.key == KIND})
+        kinds.update({one.value.string_value: point.as_double for one in point.attributes if one.key == WAIT_KIND})
     for kind in ("broker", "prefetch"):
         total = metered.file.total(f"celery.task.latency.{kind}").sum
         assert kinds.pop(kind) == pytest.approx(total)

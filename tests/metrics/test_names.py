@@ -7,8 +7,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from celery_otel_links import CeleryLinksInstrumentor, Config
-from celery_otel_links._config.options import HISTOGRAMS
-from celery_otel_links._emit import names
+from celery_otel_links._declared.names import HISTOGRAMS
 from celery_otel_links._errors import failures
 from tests.acceptance.shop import open_shop
 from tests.harness.metering import points
@@ -16,8 +15,7 @@ from tests.harness.metering import points
 ALL = {"contrib_names": True, "histograms": list(HISTOGRAMS)}
 
 
-def test_what_can_be_asked_for_is_all_that_there_is_but_what_beat_measures():
-    assert {*HISTOGRAMS, names.BEAT_DRIFT} == set(names.HISTOGRAMS)
+def test_two_histograms_are_recorded_by_default():
     assert set(Config().histograms) == {"celery.task.latency.queue", "celery.task.duration"}
 
 

@@ -23,9 +23,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
+from celery_otel_links._declared.names import HISTOGRAMS
 from celery_otel_links._emit import recorder as _recorder
 from celery_otel_links._emit.metrics import Metrics
-from celery_otel_links._emit.names import HISTOGRAMS
 from celery_otel_links._emit.recorder import Recorder
 from celery_otel_links._rules.latency import Latency
 from tests.harness.metering import points

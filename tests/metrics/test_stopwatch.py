@@ -12,6 +12,7 @@ from tests.metrics.told import FINE, LATENCIES
 
 TASKS = 500
 TOLERANCE = 0.05
+pytestmark = pytest.mark.emits(*(f"fine.{name}" for name in LATENCIES))  # by views of the test
 
 
 @pytest.fixture(scope="module")

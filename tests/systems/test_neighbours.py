@@ -36,6 +36,17 @@ WITHOUT_RESERVATIONS = """
 NAMES = {"celery.task.latency.queue", "celery.task.duration", "celery.task.outcomes", "celery.task.published"}
 
 
+OF_LOGFIRE = pytest.mark.emits("logfire.msg", "logfire.span_type")  # on every span of its provider
+each = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=OF_LOGFIRE if name == "logfire" else ())
+        for name in neighbours.ALL
+        if name not in ("django", "results")
+    ],
+)
+
+
 @pytest.fixture
 def beside(open_system: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Opens a system with these beside us, in the worker and in the publishing processes."""
@@ -51,7 +62,7 @@ def beside(open_system: Callable[..., Any], tmp_path: Path) -> Callable[..., Any
     return opened
 
 
-@pytest.mark.parametrize("name", [name for name in neighbours.ALL if name not in ("django", "results")])
+@each
 def test_our_traces_are_the_same_beside(beside: Callable[..., Any], name: str) -> None:
     with beside(name) as system:
         system.play("everything")
@@ -59,7 +70,7 @@ def test_our_traces_are_the_same_beside(beside: Callable[..., Any], name: str) -
         system.expect(WITHOUT_RESERVATIONS if name == "logfire" else EVERYTHING)
 
 
-@pytest.mark.parametrize("name", [name for name in neighbours.ALL if name not in ("django", "results")])
+@each
 def test_the_body_of_a_chord_has_all_its_links_beside(beside: Callable[..., Any], name: str) -> None:
     with beside(name) as system:
         assert system.play("summed") == 6
@@ -164,6 +175,7 @@ def test_djangos_results_lose_no_link_and_keep_nothing_of_ours(beside: Callable[
     assert [task_id for (task_id,) in rows if "otel" in task_id] == []
 
 
+@OF_LOGFIRE
 def test_logfires_meter_measures_tasks_as_others_do(beside: Callable[..., Any], tmp_path: Path) -> None:
     with beside("logfire") as system:
         system.play("one", "store.add", 1, 2)

@@ -13,7 +13,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._config.conventions import Broker, Style
 from celery_otel_links._emit import attributes as _attributes
-from celery_otel_links._emit.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Decision, Incoming, Message, Outgoing, Route
 from celery_otel_links._rules.latency import Latency
 
@@ -237,9 +236,3 @@ def test_what_spans_have_in_common_is_not_changed_by_any_of_them():
     _attributes.producer(common, Message("shop.add", {"id": "1"}, ((), {}, {}), {}), Outgoing(retries=1), True)
     _attributes.consumer(common, Incoming(retries=1), {"id": "1"}, Latency(1), 1, True)
     assert common == FIXED
-
-
-def test_every_metric_has_a_meaning_and_a_unit():
-    for name, declared in {**HISTOGRAMS, **COUNTERS}.items():
-        assert declared.description.endswith("."), name
-        assert declared.unit in ("s", "seconds", "{message}", "{task}", "{failure}"), name

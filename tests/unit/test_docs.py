@@ -18,7 +18,6 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from celery_otel_links import CeleryLinksInstrumentor, Config, ConfigError
 from celery_otel_links._config.sources import Configuration
-from celery_otel_links._emit.names import COUNTERS, GAUGES, HISTOGRAMS, QUEUE_GAUGES
 from celery_otel_links._rules.policy import RULES, trusted
 from celery_otel_links.logs import TaskContextFilter
 from celery_otel_links.sampling import linked_traceidratio
@@ -131,21 +130,6 @@ def test_the_texts_for_the_environment_are_read_and_are_not_the_default(row):
 def test_every_rule_stands_in_its_rank_on_the_page_on_configuration():
     told = [(int(rank), reason.strip("`")) for rank, _, _, reason in rows("configuration.md", "rank")]
     assert told == [(rank, reason) for rank, (reason, _) in enumerate(RULES, start=1)]
-
-
-def test_every_instrument_stands_on_the_page_on_what_is_emitted():
-    told = {}
-    for first, kind, _, default in rows("instrumentation.md", "instrument"):
-        names = re.findall("`(.*?)`", first)
-        family = names[0].rpartition(".")[0]
-        for name in names:
-            told[family + name if name.startswith(".") else name] = (kind.split()[0], default == "on")
-    on = {*COUNTERS, *Config().histograms}
-    assert told == {
-        **{name: ("histogram", name in on) for name in HISTOGRAMS},
-        **dict.fromkeys(COUNTERS, ("counter", True)),
-        **dict.fromkeys((*GAUGES, *QUEUE_GAUGES), ("gauge", False)),
-    }
 
 
 FORMATS = """

@@ -11,7 +11,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from celery_otel_links._config.options import HISTOGRAMS
+from celery_otel_links._declared.names import HISTOGRAMS
 from celery_otel_links._rules.texts import LONGEST_NAME, printable, text_of, traceback_of, type_name
 from tests.unit.strategies import anything
 

@@ -68,11 +68,12 @@ class Collector:
         title: str = "Celery",
         actions: Mapping[str, Action] | None = None,
     ) -> None:
-        self.recording = Recording(keep)
-        self.before = Recording(keep)
+        self.recording: Recording = Recording(keep)
+        self.before: Recording = Recording(keep)
         self.title = title
-        self.actions = dict(actions or {})
-        self.forwarded = self.not_forwarded = 0
+        self.actions: dict[str, Action] = dict(actions or {})
+        self.forwarded: int = 0
+        self.not_forwarded: int = 0
         self._forward_to = forward_to.rstrip("/") if forward_to else None
         self._waits = {"": Waits(), BEFORE: Waits()}
         self._taking = threading.Lock()
@@ -83,7 +84,7 @@ class Collector:
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise CollectorError(f"port {port} can't be had: {why}; --port 0 takes a free one") from error
-        self.endpoint = f"http://{http.LOOPBACK}:{self._server.server_port}"
+        self.endpoint: str = f"http://{http.LOOPBACK}:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="collector").start()
 
     def close(self) -> None:

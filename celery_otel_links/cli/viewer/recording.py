@@ -21,7 +21,7 @@ class Recording:
         self._spans: deque[Span] = deque(maxlen=keep)
         self._waits: deque[Wait] = deque(maxlen=MOST_WAITS)
         self._received = 0
-        self.closed = False
+        self.closed: bool = False
 
     def add(self, spans: Iterable[Span] = (), waits: Iterable[Wait] = ()) -> None:
         """Keep these, and wake who waits for more."""
