@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from celery_otel_links._declared.attributes import ATTRIBUTES, CONTRIB_ATTRIBUTE
 from celery_otel_links._declared.spans import EVENTS, LINKS, SPANS
 from celery_otel_links._rules.facts import LINK_KINDS
 from tests.test_architecture import PACKAGE
+from tests.unit.test_docs import DOCS, rows
 
 GROUPS = (names.HISTOGRAMS, names.BEAT_HISTOGRAMS, names.COUNTERS, names.GAUGES, names.QUEUE_GAUGES)
 INSTRUMENTS = {name: one for group in GROUPS for name, one in group.items()}
@@ -85,3 +87,23 @@ def test_an_instrument_has_a_meaning_and_a_unit(name):
 @pytest.mark.parametrize("table", [ATTRIBUTES, CONTRIB_ATTRIBUTES, LINKS, EVENTS, {one.name: one for one in SPANS}])
 def test_all_else_has_a_meaning(table):
     assert [name for name, one in table.items() if not one.meaning.endswith(".")] == []
+
+
+def family(name: str) -> str:
+    """`celery.latency` of `celery.latency.queue`; nothing of what has two parts."""
+    return name.rpartition(".")[0] if name.count(".") > 1 else ""
+
+
+PAGES = [*sorted(DOCS.rglob("*.md")), DOCS.parent / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS.parent).as_posix())
+def test_a_page_names_what_is_declared(page):
+    families = {family(name) for name in DECLARED} - {""}
+    named = set(re.findall(r"`([a-z_]+\.[a-z_.]*[a-z_])`", page.read_text()))
+    assert {name for name in named if family(name) in families} <= DECLARED
+
+
+def test_the_page_on_latency_has_all_latencies():
+    told = {row[0].strip("`") for row in rows("latency.md", "attribute of the run span")}
+    assert told == {name for name in ATTRIBUTES if name.startswith("celery.latency.")}
