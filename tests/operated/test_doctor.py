@@ -73,7 +73,7 @@ BROKEN = {
         {},
         {},
     ),
-    "a worker without the library": ({}, {"setup": False}, "active in workers", "is not active", {}, {}),
+    "a worker without the library": ({}, {"setup": False}, "active", "is not active", {}, {}),
 }
 
 
@@ -118,7 +118,7 @@ def test_a_healthy_set_up_is_called_so_and_what_was_tried_is_said(place, pool):
     assert (code, answer["wrong"], answer["unknown"]) == (0, [], [])
     (probe,) = answer["probes"].values()
     assert (probe["mode"], probe["reason"]) == ("child", "default")
-    assert probe["export"] == {"OTLPSpanExporter": None}
+    assert probe["export"] == {f"OTLPSpanExporter({place.endpoints['good']})": None}
     assert 0 <= probe["queue_seconds"] <= probe["round_trip"]
     assert "exporter" in answer["tried"]
 
@@ -141,6 +141,7 @@ def test_a_person_reads_it_without_json(place):
     command = [sys.executable, "-m", "celery", "-A", APP, "otel-links", "doctor", "--timeout", "0.5"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
     assert done.stdout.startswith(
-        "wrong     no worker answers\n  found   asked all of them by broadcast\n  mend    start"
+        "wrong     no worker answers\n  found   asked all of them by broadcast; a solo pool answers between tasks only\n"
+        "  mend    start"
     )
     assert done.stdout.endswith("1 findings\n")
