@@ -183,7 +183,7 @@ def _clocks(facts: Facts) -> Found:
 
 def _fan_in(facts: Facts) -> Found:
     for name, told in facts.probes.items():
-        if told.get("active") and not told.get("fan_in"):
+        if told.get("fan_in") is False:
             mend = "set fan_in: True, or use Redis, memcached or a filesystem for results; without it nothing breaks"
             yield f"{name}: the body of a chord gets no links to its header tasks", "fan-in is off there", mend
         elif (told.get("fan_in_seconds") or 0) > SLOW_STORE:

@@ -6,17 +6,13 @@ Each runs real processes: a worker, a producer (the doctor's own process), a bro
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from typing import Any
 
 import pytest
 
 from tests.harness.servers import free_port
-from tests.harness.workers import REPOSITORY
-from tests.operated.doctored import APP, doctor, place_with, told, visited
+from tests.operated.doctored import doctor, place_with, run, visited
 
 pytestmark = pytest.mark.slow
 
@@ -137,11 +133,10 @@ def test_without_a_broker_it_says_so_soon(place):
 
 
 def test_a_person_reads_it_without_json(place):
-    env = {**os.environ, "OTEL_LINKS_TEST_DOCTOR": told(place, "nobody", {}), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "celery", "-A", APP, "otel-links", "doctor", "--timeout", "0.5"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    done = run(place, "nobody", {})
     assert done.stdout.startswith(
-        "wrong     no worker answers\n  found   asked all of them by broadcast; a solo pool answers between tasks only\n"
+        "wrong     no worker answers\n"
+        "  found   asked all of them by broadcast; a solo pool answers between tasks only\n"
         "  mend    start"
     )
     assert done.stdout.endswith("1 findings\n")
