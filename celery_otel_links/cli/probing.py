@@ -13,7 +13,7 @@ from typing import Any
 
 from celery import Celery
 from celery.backends.base import DisabledBackend
-from celery.exceptions import TimeoutError
+from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 from kombu import Queue
 
@@ -110,6 +110,8 @@ class Probes:
                 self.answers.setdefault(told["worker"], told)
             except TimeoutError:
                 continue
+            except TaskRevokedError:  # it has expired
+                pass
             except Exception as error:
                 self._reasons[name] = in_words(error)
             del self._pending[result]

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,18 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 import celery_otel_links
 from celery_otel_links.sampling import LinkedSampler
 from tests.harness.workers import Settings
-from tests.operated.undescribed import Nameless, Placeless
 
 told: dict[str, Any] = json.loads(os.environ["OTEL_LINKS_TEST_DOCTOR"])
 if told.get("report imports"):
 
-    def report(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "import" and threading.current_thread() is not threading.main_thread():
-            print("imported in a thread:", arguments[0], file=sys.stderr)
+    class Report(MetaPathFinder):
+        """Finds nothing."""
 
-    sys.addaudithook(report)
+        def find_spec(self, name: str, *_: object) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                print("imported in a thread:", name, file=sys.stderr)
+
+    sys.meta_path.insert(0, Report())
 app = Celery("doctored", broker=told["broker"], backend=told["backend"])
 app.conf.update(
     task_default_queue=told["queue"],
@@ -47,6 +50,8 @@ def exporters() -> Iterator[SpanExporter]:
     elif told.get("exporter") == "console":
         yield ConsoleSpanExporter()
     elif told.get("exporter") == "undescribed":
+        from tests.operated.undescribed import Placeless
+
         yield Placeless()
     else:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -57,8 +62,12 @@ def exporters() -> Iterator[SpanExporter]:
 
 def provide(**_: object) -> None:
     ratio = TraceIdRatioBased(0.1)
-    samplers = {"ratio": ratio, "linked": LinkedSampler(ratio), "undescribed": Nameless()}
-    provider = TracerProvider(sampler=samplers.get(told.get("sampler")))
+    sampler: Any = {None: None, "ratio": ratio, "linked": LinkedSampler(ratio)}.get(told.get("sampler"))
+    if told.get("sampler") == "undescribed":
+        from tests.operated.undescribed import Nameless
+
+        sampler = Nameless()
+    provider = TracerProvider(sampler=sampler)
     for exporter in exporters():
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
