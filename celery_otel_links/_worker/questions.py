@@ -69,8 +69,11 @@ def trouble(seconds: float, asked: Callable[[], object]) -> str | None:
     """What keeps ``asked`` from answering within so many seconds, in words; None: nothing."""
     try:
         within(seconds, asked)
-    except NoAnswer as error:
-        return str(error)
     except Exception as error:
-        return in_words(error)
+        return why(error)
     return None
+
+
+def why(error: Exception) -> str:
+    """Why there is no answer, in words."""
+    return str(error) if isinstance(error, NoAnswer) else in_words(error)

@@ -36,21 +36,28 @@ def zero_code() -> dict[str, Any]:
 
 
 def missing(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The exporters that are asked for and that no package offers: who asks, the package, what is offered instead."""
+    """The exporters that are asked for and that no package offers: by which variable, the package, what it may be."""
     for signal in SIGNALS:
         variable = f"OTEL_{signal.upper()}_EXPORTER"
         offered = {one.name for one in entry_points(group=f"opentelemetry_{signal}_exporter")}
-        for name in environ.get(variable, "").split(","):
-            exporter = by_protocol(name.strip(), signal, environ)
-            if exporter not in offered and exporter.lower() not in ("", "none"):
-                package = PACKAGES.get(exporter)
-                yield {"variable": variable, "exporter": exporter, "package": package, "offered": sorted(offered)}
+        for name in map(str.strip, environ.get(variable, "").split(",")):
+            exporter = by_protocol(name, signal, environ)
+            if exporter in offered or exporter.lower() in ("", "none"):
+                continue
+            package, allowed = PACKAGES.get(exporter), ["none", *sorted(offered)]
+            if name == "otlp" and package is None:
+                variable, allowed = _protocol(signal, environ)[0], list(_PROTOCOLS)
+            yield {"variable": variable, "exporter": exporter, "package": package, "allowed": allowed}
 
 
 def by_protocol(name: str, signal: str, environ: Mapping[str, str]) -> str:
     """The name of an exporter among the entry points: ``otlp`` is one of two, which the protocol says."""
-    if name != "otlp":
-        return name
+    protocol = _protocol(signal, environ)[1]
+    return _PROTOCOLS.get(protocol, f"otlp over {protocol}") if name == "otlp" else name
+
+
+def _protocol(signal: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that says it, and what it says."""
     own, common = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    protocol = (environ.get(own) or environ.get(common) or "grpc").strip()
-    return _PROTOCOLS.get(protocol, f"otlp over {protocol}")
+    variable = own if environ.get(own) else common
+    return variable, (environ.get(variable) or "grpc").strip()

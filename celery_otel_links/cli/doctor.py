@@ -15,9 +15,8 @@ import click
 from celery import Celery
 
 from celery_otel_links import CeleryLinksInstrumentor
-from celery_otel_links._errors import in_words
 from celery_otel_links._worker.description import describe
-from celery_otel_links._worker.questions import Question, ask
+from celery_otel_links._worker.questions import Question, ask, why
 from celery_otel_links._worker.trial import EXPORT_TIMEOUT
 from celery_otel_links.cli import show
 from celery_otel_links.cli.broker import unreachable
@@ -49,7 +48,7 @@ def doctor(context: click.Context, /, timeout: float, probe: bool, as_json: bool
     facts = examine(app, timeout, probe, unknown)
     wrong, tried = findings(facts), [name for name, _ in CHECKS]
     if as_json:
-        seen = {"here": facts.here, "workers": facts.workers, "probes": facts.probes}
+        seen = {one: getattr(facts, one) for one in ("here", "workers", "inactive", "probes")}
         show.as_json({"wrong": [one._asdict() for one in wrong], "tried": tried, "unknown": unknown, **seen}, answer)
     else:
         for one in wrong:
@@ -113,7 +112,7 @@ def _answer(here: Question[Told]) -> Told:
     try:
         return here.answer(HERE)
     except Exception as error:
-        return {"unknown": [f"it can't be described: {in_words(error)}"]}
+        return {"unknown": [f"it can't be described: {why(error)}"]}
 
 
 def _with_workers(facts: Facts, app: Celery, timeout: float) -> Facts:

@@ -98,9 +98,9 @@ def _lacks(told: Told) -> list[tuple[str, str]]:
     return [_lacks_exporter(**one) for one in told.get("missing") or ()]
 
 
-def _lacks_exporter(variable: str, exporter: str, package: str | None, offered: list[str]) -> tuple[str, str]:
+def _lacks_exporter(variable: str, exporter: str, package: str | None, allowed: list[str]) -> tuple[str, str]:
     how = f"{variable} asks for the exporter {exporter}, which no package offers"
-    choose = f"{variable} may be none, {', '.join(offered)}"
+    choose = f"{variable} may be {', '.join(allowed)}"
     return how, f"pip install {package}; or choose another: {choose}" if package else choose
 
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import format_trace_id
 from celery_otel_links._errors import in_words
 from celery_otel_links._wire import header as wire
 from celery_otel_links._wire.result_backends import left
-from celery_otel_links._worker.questions import within
+from celery_otel_links._worker.questions import why, within
 from celery_otel_links.cli.broker import CONNECTING, unreachable
 from celery_otel_links.cli.workflow import HELD, NOTHING_STORED, Known, culprit, mentioned, of_result
 
@@ -95,7 +95,7 @@ class Lookup:
             meta = within(CONNECTING, partial(self._backend.get_task_meta, identifier))
         except Exception as error:
             self._backend = None
-            self._say(f"results: the result backend can't be read: {in_words(error)}")
+            self._say(f"results: the result backend can't be read: {why(error)}")
             return Known(identifier)
         if meta.get("status") != NOTHING_STORED:
             self._keys |= {key for key, value in meta.items() if value is not None}
@@ -111,7 +111,7 @@ class Lookup:
         try:
             found = within(CONNECTING, partial(left, self._backend, group, sorted(members)))
         except Exception as error:
-            self._say(f"what the header tasks of {group} have left: {in_words(error)}")
+            self._say(f"what the header tasks of {group} have left: {why(error)}")
             return
         for identifier, text in found.items():
             if (context := wire.decode_context(text)) is not None:

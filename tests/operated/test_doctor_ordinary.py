@@ -115,6 +115,15 @@ def test_of_workers_that_share_a_queue_only_the_busy_one_is_unknown(place, queue
     assert code == 1
 
 
+def test_workers_of_one_name_are_named(place, queue, working):
+    alike = ("--hostname", "alike@%h")
+    with working(args=alike), working(args=alike):
+        code, answer = doctor(place, queue, {})
+    (name,) = answer["workers"]
+    found = [(one["check"], one["what"]) for one in answer["wrong"]]
+    assert (code, found) == (1, [("names of workers", f"more than one worker is called {name}")])
+
+
 def test_a_producer_in_which_the_library_is_not_active_is_named(place, queue, working):
     with working():
         code, answer = doctor(place, queue, {"setup": False})

@@ -18,7 +18,7 @@ HEALTHY = Facts(
 )
 HEALTHY = HEALTHY._replace(registered=frozenset({"a"}), consumed=frozenset({"q"}))
 ZERO_CODE = {"auto": True, "distro": True, "spans": None}
-MISSING = {"variable": "OTEL_TRACES_EXPORTER", "exporter": "x", "package": None, "offered": ["console"]}
+MISSING = {"variable": "OTEL_TRACES_EXPORTER", "exporter": "x", "package": None, "allowed": ["console"]}
 
 
 def here(**told):
