@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from celery_otel_links._worker.zero_code import zero_code
 
 
 def describe(app: Celery, telemetry: Telemetry | None, *, trying: bool) -> dict[str, Any]:
-    """This process by now. With ``trying``, one span is exported and the store of chords is used, to see them work.
+    """This process by now. With ``trying``, one span is exported by each exporter, to see them work.
 
     Without ``telemetry`` the library is not active here. ``unknown`` says what can't be described.
     """
@@ -34,7 +35,7 @@ def describe(app: Celery, telemetry: Telemetry | None, *, trying: bool) -> dict[
     tracers = telemetry.spans.provider()
     found = destinations(tracers, telemetry.metrics.provider())
     unknown = list(found.unknown)
-    fan_in = noted(unknown, "fan-in", partial(chord_store.is_possible, app, config.fan_in))
+    fan_in = noted(unknown, "fan-in", partial(_fan_in, app, config))
     described = {
         "active": True,
         "version": __version__,
@@ -58,14 +59,15 @@ def describe(app: Celery, telemetry: Telemetry | None, *, trying: bool) -> dict[
     }
     if trying:
         described["export"] = tried(found.exporters, getattr(tracers, "resource", None))
-        described["fan_in_seconds"] = _fan_in_seconds(app, config) if fan_in else None
     return described
 
 
-def _fan_in_seconds(app: Celery, config: Config) -> float:
-    begun = time.monotonic()
-    chord_store.gather(app, "otel-links-doctor", ["otel-links-doctor"], config.fan_in)
-    return time.monotonic() - begun
+def _fan_in(app: Celery, config: Config) -> bool | None:
+    """Whether there is any; None where there are no chords."""
+    with suppress(NotImplementedError):
+        app.backend.ensure_chords_allowed()
+        return chord_store.is_possible(app, config.fan_in)
+    return None
 
 
 def _contrib_is_on() -> bool:

@@ -16,6 +16,7 @@ from opentelemetry.trace import format_trace_id
 from celery_otel_links import CeleryLinksInstrumentor
 from celery_otel_links._errors import PASSING, in_words
 from celery_otel_links._tracing.delivery import current_attempt
+from celery_otel_links._wire import chord_store
 from celery_otel_links._worker.description import describe
 from celery_otel_links._worker.questions import PROBE
 
@@ -50,6 +51,7 @@ def _probe(task: Any, sent: float) -> dict[str, Any]:
         attempt = current_attempt()
         # The task's own app: a new one would become the current app of every later task in this process.
         told |= describe(task.app, CeleryLinksInstrumentor().telemetry, trying=True)
+        told["fan_in_seconds"] = _fan_in_seconds(task.app) if told.get("fan_in") else None
         told["round_trip"] = time.time() - sent
         if attempt is not None:
             told["mode"], told["reason"] = attempt.delivery.stamp.decision[:2]
@@ -60,3 +62,10 @@ def _probe(task: Any, sent: float) -> dict[str, Any]:
         raise
     except Exception as error:
         return {**told, "unknown": [f"it can't be described: {in_words(error)}"]}
+
+
+def _fan_in_seconds(app: Celery) -> float:
+    """How long the body of a chord has to wait for the spans of its header tasks."""
+    begun = time.monotonic()
+    chord_store.gather(app, "otel-links-doctor", ["otel-links-doctor"], True)
+    return time.monotonic() - begun

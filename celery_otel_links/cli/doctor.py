@@ -15,6 +15,7 @@ import click
 from celery import Celery
 
 from celery_otel_links import CeleryLinksInstrumentor
+from celery_otel_links._errors import in_words
 from celery_otel_links._worker.description import describe
 from celery_otel_links._worker.questions import Question, ask, why
 from celery_otel_links._worker.trial import EXPORT_TIMEOUT
@@ -81,13 +82,16 @@ def _stdout_for_the_answer() -> TextIO:
 def examine(app: Celery, timeout: float, probe: bool, unknown: list[str]) -> Facts:
     """What was found out; what can't be is added to ``unknown``, in sentences."""
     tasks = tuple(chosen(loaded(app), None))
-    facts = Facts(here={}, tasks=tasks, queues={queue_of(app, name): name for name in reversed(tasks)})
+    facts = Facts(here={}, tasks=tasks, queues=_queues(app, tasks, unknown))
     _import_drivers(app)
     here = ask(partial(_here, app))  # an exporter may take as long as a worker that does not answer
     facts = facts._replace(broker=unreachable(app))
     if facts.broker is None:
-        facts = _with_workers(facts, app, timeout)
-    else:
+        try:
+            facts = _with_workers(facts, app, timeout)
+        except Exception as error:
+            facts = facts._replace(broker=why(error))
+    if facts.broker is not None:
         unknown.append("everything about workers: the broker can't be reached")
     facts = facts._replace(here=_answer(here))
     if probe and facts.workers:
@@ -95,6 +99,27 @@ def examine(app: Celery, timeout: float, probe: bool, unknown: list[str]) -> Fac
         facts = facts._replace(probes=probed(app, queues, timeout, unknown))
     unknown.extend(f"{name}: {text}" for name, told in processes(facts) for text in told.get("unknown") or ())
     return facts
+
+
+def _queues(app: Celery, tasks: Iterable[str], unknown: list[str]) -> dict[str, str]:
+    """The queues to which tasks are published, each with the first of them."""
+    queues: dict[str, str] = {}
+    elsewhere = []
+    for name in tasks:
+        try:
+            queue = queue_of(app, name)
+        except Exception as error:
+            unknown.append(f"the queue of {name}: {in_words(error)}")
+            continue
+        if queue is None:
+            elsewhere.append(name)
+        else:
+            queues.setdefault(queue, name)
+    if elsewhere:
+        unknown.append(
+            f"the queue of {', '.join(elsewhere)}: an exchange decides on it, whose bindings are not known here"
+        )
+    return queues
 
 
 def _import_drivers(app: Celery) -> None:
