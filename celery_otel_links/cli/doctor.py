@@ -24,6 +24,7 @@ from celery_otel_links.cli.broker import unreachable
 from celery_otel_links.cli.facts import Facts, Told, processes
 from celery_otel_links.cli.findings import CHECKS, findings
 from celery_otel_links.cli.probing import probed
+from celery_otel_links.cli.queues import read
 from celery_otel_links.cli.tasks import chosen, loaded, queue_of
 
 HERE = EXPORT_TIMEOUT + 1
@@ -72,7 +73,7 @@ def _stdout_for_the_answer() -> TextIO:
     try:
         number, encoding = sys.stdout.fileno(), sys.stdout.encoding
         sys.stdout.flush()
-        answer = os.fdopen(os.dup(number), "w", encoding=encoding)
+        answer = os.fdopen(os.dup(number), "w", encoding=encoding, errors="backslashreplace")
         os.dup2(sys.stderr.fileno(), number)
     except OSError:  # they are no files
         return sys.stdout
@@ -88,7 +89,7 @@ def examine(app: Celery, timeout: float, probe: bool, unknown: list[str]) -> Fac
     facts = facts._replace(broker=unreachable(app))
     if facts.broker is None:
         try:
-            facts = _with_workers(facts, app, timeout)
+            facts = _with_workers(facts, app, timeout, unknown)
         except Exception as error:
             facts = facts._replace(broker=why(error))
     if facts.broker is not None:
@@ -140,7 +141,7 @@ def _answer(here: Question[Told]) -> Told:
         return {"unknown": [f"it can't be described: {why(error)}"]}
 
 
-def _with_workers(facts: Facts, app: Celery, timeout: float) -> Facts:
+def _with_workers(facts: Facts, app: Celery, timeout: float, unknown: list[str]) -> Facts:
     ask_all = partial(app.control.broadcast, reply=True, timeout=timeout)
     asked = time.time()
     replies = ask_all("otel_links") or []
@@ -150,16 +151,27 @@ def _with_workers(facts: Facts, app: Celery, timeout: float) -> Facts:
     silent = {name for name, its in told.items() if "queues" not in its}  # its reply is that it knows no such command
     queues = _merged(ask_all("active_queues")) if silent else {}
     tasks = _merged(ask_all("registered")) if silent else {}
+    consumed = _all(its.get("queues") for its in told.values())
+    consumed |= _all([queue["name"] for queue in its or ()] for its in queues.values())
+    registered = _all(its.get("tasks") for its in told.values())
+    registered |= _all([task.partition(" ")[0] for task in its or ()] for its in tasks.values())
+    beside = _consumed_beside(app, facts.queues.keys() - consumed)
+    unknown.extend(f"who consumes the queue {queue}: somebody who has not answered" for queue in sorted(beside))
     return facts._replace(
         workers={name: its for name, its in told.items() if its.get("active") or "unknown" in its},
         inactive={name: its for name, its in told.items() if not its.get("active") and "unknown" not in its},
         namesakes=tuple(sorted({name for name in names if names.count(name) > 1})),
         ahead={name: _ahead(its["time"], asked, answered) for name, its in told.items() if "time" in its},
-        consumed=_all(its.get("queues") for its in told.values())
-        | _all([queue["name"] for queue in its or ()] for its in queues.values()),
-        registered=_all(its.get("tasks") for its in told.values())
-        | _all([task.partition(" ")[0] for task in its or ()] for its in tasks.values()),
+        consumed=consumed | beside,
+        registered=registered,
     )
+
+
+def _consumed_beside(app: Celery, queues: Iterable[str]) -> set[str]:
+    """Those of ``queues`` that have consumers, where the broker counts them."""
+    with suppress(Exception), app.connection_for_read() as connection:
+        return {queue for queue, reading in read(connection, queues).items() if reading.consumers}
+    return set()
 
 
 def _merged(replies: Iterable[Mapping[str, Any]] | None) -> dict[str, Any]:

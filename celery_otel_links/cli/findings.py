@@ -15,6 +15,7 @@ CLOCKS_APART = 1.0
 """Seconds."""
 SLOW_STORE = 0.1
 PREFORK = "prefork"
+_SILENT = "a solo pool answers between tasks only, and nobody with worker_enable_remote_control = False"
 
 
 class Finding(NamedTuple):
@@ -37,7 +38,7 @@ def _broker(facts: Facts) -> Found:
 
 def _workers(facts: Facts) -> Found:
     if facts.broker is None and not (facts.workers or facts.inactive):
-        how = "asked all of them by broadcast; a solo pool answers between tasks only"
+        how = f"asked all of them by broadcast; {_SILENT}"
         yield "no worker answers", how, "start one: celery -A … worker"
 
 
@@ -202,8 +203,9 @@ def _unconsumed(facts: Facts) -> Found:
     if facts.workers or facts.inactive:
         for queue, task in facts.queues.items():
             if queue not in facts.consumed:
-                how = f"{task} is published to it; asked all workers for their queues"
-                yield f"nobody consumes the queue {queue}", how, f"start a worker with --queues {queue}"
+                how = f"{task} is published to it; asked all workers for their queues; {_SILENT}"
+                what = f"no worker that has answered consumes the queue {queue}"
+                yield what, how, f"start a worker with --queues {queue}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Facts], Found]], ...] = (

@@ -65,7 +65,7 @@ BROKEN = {
         {"conf": {"task_routes": {"doctored.*": {"queue": "lonely"}}}},
         {},
         "consumed queues",
-        "nobody consumes the queue lonely",
+        "no worker that has answered consumes the queue lonely",
         {},
         {},
     ),
@@ -136,7 +136,8 @@ def test_a_person_reads_it_without_json(place):
     done = run(place, "nobody", {})
     assert done.stdout.startswith(
         "wrong     no worker answers\n"
-        "  found   asked all of them by broadcast; a solo pool answers between tasks only\n"
+        "  found   asked all of them by broadcast; a solo pool answers between tasks only, and nobody with "
+        "worker_enable_remote_control = False\n"
         "  mend    start"
     )
     assert done.stdout.endswith("1 findings\n")
