@@ -110,7 +110,7 @@ def _export(facts: Facts) -> Found:
         for exporter, problem in (told.get("export") or {}).items():
             if problem is not None:
                 mend = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL"
-                yield f"{name}: {exporter} can't export: {problem}", "one span was exported by it", mend
+                yield f"{name}: {exporter} can't export: {problem}", "one span was given to it to export", mend
 
 
 def _grpc(facts: Facts) -> Found:
