@@ -125,9 +125,9 @@ def _queues(app: Celery, tasks: Iterable[str], unknown: list[str]) -> dict[str, 
 
 def _import_drivers(app: Celery) -> None:
     """Before threads do that: two which import one package from different ends may see it half made."""
-    with suppress(Exception):  # those that need it say what is wrong with it
-        _ = app.connection_for_write().transport
-        _ = app.backend
+    for driver in (lambda: app.connection_for_write().transport, lambda: app.backend):
+        with suppress(Exception):  # those that need it say what is wrong with it
+            driver()
 
 
 def _here(app: Celery) -> Told:
@@ -182,6 +182,6 @@ def _all(found: Iterable[Iterable[str] | None]) -> frozenset[str]:
     return frozenset(one for many in found for one in many or ())
 
 
-def _ahead(time: float, asked: float, answered: float) -> float:
-    """How far a clock is ahead of ours at least, if it was read between these times."""
-    return max(0.0, time - answered) or min(0.0, time - asked)
+def _ahead(read: float, asked: float, answered: float) -> float:
+    """How far a clock is ahead of ours at least, which was read between these times."""
+    return max(0.0, read - answered) or min(0.0, read - asked)
