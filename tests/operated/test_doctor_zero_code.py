@@ -29,7 +29,8 @@ def place(valkey_url, tmp_path_factory):
 def instrumented(python):
     """`celery`, started by `opentelemetry-instrument`, with this interpreter."""
     run = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
-    return (str(python), "-c", run, str(python), "-m", "celery")
+    celery = "from celery.__main__ import main; main()"  # `-m celery` does not find it where it is imported by then
+    return (str(python), "-c", run, str(python), "-c", celery)
 
 
 def without(package, directory):
