@@ -76,13 +76,18 @@ def destinations(tracers: TracerProvider, meters: MeterProvider) -> Destinations
     """What these providers do with what they are given."""
     unknown: list[str] = []
     processors = getattr(getattr(tracers, "_active_span_processor", None), "_span_processors", None)
-    exporters = _named(processors or (), unknown)
+    handed = processors is None or len(processors) > 0
+    named = _named(processors or (), unknown)
+    spans = _listed(tracers, (NoOpTracerProvider, ProxyTracerProvider), named)
+    exporters = {name: exporter for name, exporter in named.items() if exporter is not None}
+    if spans is not None and handed and not exporters:
+        unknown.append(f"whether spans are exported can't be described: {spans} shows no exporter")
     return Destinations(
-        spans=_listed(tracers, (NoOpTracerProvider, ProxyTracerProvider), exporters),
+        spans=spans,
         sampler=noted(unknown, "the sampler", lambda: _description(getattr(tracers, "sampler", None))),
         metrics=_listed(meters, (NoOpMeterProvider,), _named(_readers(meters), unknown)),
-        processors=processors is None or len(processors) > 0,
-        exporters={name: exporter for name, exporter in exporters.items() if exporter is not None},
+        processors=handed,
+        exporters=exporters,
         unknown=tuple(unknown),
     )
 

@@ -74,9 +74,10 @@ class Probes:
         self._app = app
         self._consumers = Counter(queue for own in queues.values() for queue in own)
         self._queues = {name: sorted(own, key=self._consumers.__getitem__) for name, own in queues.items()}
-        self._pending: dict[AsyncResult[Any], tuple[str, str]] = {}
-        """For which worker, and to which queue."""
+        self._pending: dict[AsyncResult[Any], str] = {}
+        """To which queue."""
         self._reasons: dict[str, str] = {}
+        """Why probes in a queue have no answer."""
 
     def missing(self) -> list[str]:
         """The workers that have run none, as far as they have answered."""
@@ -84,25 +85,34 @@ class Probes:
 
     def reason(self, name: str) -> str:
         """Why a worker is missing."""
-        return self._reasons.get(name, "no answer in time" if self._queues[name] else "it consumes no queue")
+        own = self._queues[name]
+        if not own:
+            return "it consumes no queue"
+        return next((self._reasons[queue] for queue in own if queue in self._reasons), "no answer in time")
 
     def send(self, number: int, expires: float) -> None:
-        """One for each missing worker: in each round to another of its queues, first to one that it alone consumes."""
-        for name in filter(self._queues.get, self.missing()):
-            queue = self._queues[name][number % len(self._queues[name])]
-            if (name, queue) in self._pending.values() and self._consumers[queue] == 1:
-                continue  # nobody else takes that one
-            # By the default exchange a message comes to a queue without anything that has to be known of that.
-            target: dict[str, Any] = {"queue": Queue(queue, no_declare=True), "exchange": "", "routing_key": queue}
-            try:
-                sent = self._app.send_task(PROBE, (time.time(),), ignore_result=False, expires=expires, **target)
-                self._pending[sent] = name, queue
-            except Exception as error:
-                self._reasons[name] = in_words(error)
+        """One for each consumer of a queue of each missing worker: in each round of another, first of one of its own.
+
+        Brokers deliver to consumers in turn, so that one for the missing workers alone could come to the others again.
+        """
+        chosen = [own[number % len(own)] for own in map(self._queues.__getitem__, self.missing()) if own]
+        for queue in dict.fromkeys(chosen):
+            if self._consumers[queue] > 1 or queue not in self._pending.values():  # else it is on its way
+                for _ in range(self._consumers[queue]):
+                    self._send(queue, expires)
+
+    def _send(self, queue: str, expires: float) -> None:
+        # By the default exchange a message comes to a queue without anything that has to be known of that.
+        target: dict[str, Any] = {"queue": Queue(queue, no_declare=True), "exchange": "", "routing_key": queue}
+        try:
+            sent = self._app.send_task(PROBE, (time.time(),), ignore_result=False, expires=expires, **target)
+            self._pending[sent] = queue
+        except Exception as error:
+            self._reasons[queue] = in_words(error)
 
     def collect(self, until: float) -> None:
         """Wait for answers, no longer than ``until`` and than workers are missing."""
-        for result, (name, _) in list(self._pending.items()):
+        for result, queue in list(self._pending.items()):
             if not self.missing():
                 break
             try:
@@ -113,5 +123,5 @@ class Probes:
             except TaskRevokedError:  # it has expired
                 pass
             except Exception as error:
-                self._reasons[name] = in_words(error)
+                self._reasons[queue] = in_words(error)
             del self._pending[result]

@@ -13,7 +13,7 @@ from typing import Any
 
 from celery import Celery, current_app, signals
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
@@ -42,6 +42,15 @@ app.conf.update(
 app.conf.otel_links = told.get("otel_links", {})
 
 
+def processors() -> Iterator[SpanProcessor]:
+    if told.get("exporter") == "hidden":
+        from tests.operated.undescribed import Hiding
+
+        yield Hiding()
+    else:
+        yield from map(BatchSpanProcessor, exporters())
+
+
 def exporters() -> Iterator[SpanExporter]:
     if told.get("exporter") == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Exporter
@@ -68,8 +77,8 @@ def provide(**_: object) -> None:
 
         sampler = Nameless()
     provider = TracerProvider(sampler=sampler)
-    for exporter in exporters():
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+    for processor in processors():
+        provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
 
 

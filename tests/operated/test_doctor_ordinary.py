@@ -163,6 +163,10 @@ PARTS = {
         {"exporter": "undescribed"},
         ["the endpoint of Placeless can't be described: ValueError: no place"],
     ),
+    "a processor": (
+        {"exporter": "hidden"},
+        ["whether spans are exported can't be described: Hiding shows no exporter"],
+    ),
     "a result backend": ({"backend": f"{RESULTS}+%s"}, ["fan-in can't be described: ValueError: no end"]),
 }
 
