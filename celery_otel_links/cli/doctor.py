@@ -71,12 +71,12 @@ def _sum(wrong: int, unknown: int) -> str:
 def _stdout_for_the_answer() -> TextIO:
     """What is stdout by now. What else is printed there, as by a ConsoleSpanExporter, goes to stderr from here on."""
     try:
-        number, encoding = sys.stdout.fileno(), sys.stdout.encoding
-        sys.stdout.flush()
-        answer = os.fdopen(os.dup(number), "w", encoding=encoding, errors="backslashreplace")
-        os.dup2(sys.stderr.fileno(), number)
-    except OSError:  # they are no files
+        number, other = sys.stdout.fileno(), sys.stderr.fileno()
+    except (OSError, AttributeError):  # they are no files, or closed
         return sys.stdout
+    sys.stdout.flush()
+    answer = os.fdopen(os.dup(number), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
+    os.dup2(other, number)
     return answer
 
 

@@ -111,8 +111,8 @@ class Probes:
             self._reasons[queue] = in_words(error)
 
     def collect(self, until: float) -> None:
-        """Wait for answers, no longer than ``until`` and than workers are missing."""
-        for result, queue in list(self._pending.items()):
+        """Wait for answers, no longer than ``until`` and than workers are missing; to older ones nobody may answer."""
+        for result, queue in reversed(list(self._pending.items())):
             if not self.missing():
                 break
             try:
