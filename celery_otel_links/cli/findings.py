@@ -138,7 +138,7 @@ def _taken_over(facts: Facts) -> Found:
 def _unstamped(facts: Facts) -> Found:
     for name, told in facts.workers.items():
         if told.get("unstamped"):
-            how = f"{told['unstamped']} of the {told.get('received')} messages that it received had no header of ours"
+            how = f"{told['unstamped']} of the {told.get('received')} messages since its start had no header of ours"
             mend = "call celery_otel_links.setup(app) in every process that publishes, beat and web processes included"
             yield f"a producer of {name} is not instrumented", how, mend
 
