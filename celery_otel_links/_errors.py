@@ -51,6 +51,15 @@ class Failures:
 failures = Failures()
 
 
+def in_words(error: BaseException) -> str:
+    """What went wrong: the class of an exception and its text, unless it has none or that fails as well."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def guarded(function: F) -> F:
     """A receiver that may fail, for any reason, without anybody's noticing but one line in the log."""
 

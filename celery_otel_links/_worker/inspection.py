@@ -14,9 +14,11 @@ from celery.worker.control import inspect_command
 from opentelemetry.trace import format_trace_id
 
 from celery_otel_links import CeleryLinksInstrumentor
-from celery_otel_links._errors import PASSING
+from celery_otel_links._errors import PASSING, in_words
 from celery_otel_links._tracing.delivery import current_attempt
-from celery_otel_links._worker.description import PROBE, describe
+from celery_otel_links._wire import chord_store
+from celery_otel_links._worker.description import describe
+from celery_otel_links._worker.questions import PROBE
 
 
 @inspect_command(name="otel_links", help="Version, configuration and state of celery-otel-links.")  # type: ignore[untyped-decorator, unused-ignore]
@@ -24,21 +26,17 @@ def otel_links(worker: Any, **_: Any) -> dict[str, Any]:
     """What the main process of this worker says. Never raises."""
     try:
         instrumentor = CeleryLinksInstrumentor()
-        telemetry = instrumentor.telemetry
-        if telemetry is None:
-            return {"active": False}
         app, consumer = worker.app, worker.consumer
         return {
-            "active": True,
-            **describe(app, telemetry, trying=False),
+            **describe(app, instrumentor.telemetry, trying=False),
             "pool": type(consumer.pool).__module__.rpartition(".")[2],
             "received": sum(state.total_count.values()),
-            "unstamped": instrumentor.receipts.unstamped,
-            "tasks": sorted(name for name in app.tasks if not name.startswith("celery")),
+            "unstamped": instrumentor.receipts.unstamped if instrumentor.telemetry else None,
+            "tasks": sorted(name for name in app.tasks if name != PROBE and not name.startswith("celery.")),
             "queues": sorted(app.amqp.queues.consume_from),
         }
     except Exception as error:
-        return {"active": False, "error": f"{type(error).__name__}: {error}"}
+        return {"unknown": [f"it can't be described: {in_words(error)}"]}
 
 
 def add_probe(app: Celery) -> None:
@@ -48,12 +46,13 @@ def add_probe(app: Celery) -> None:
 
 def _probe(task: Any, sent: float) -> dict[str, Any]:
     """What the process says that runs this task: itself, and what became of the context of its message."""
+    told = {"worker": task.request.hostname}  # it may not be the one that was meant: others consume the same queue
     try:
-        telemetry, attempt = CeleryLinksInstrumentor().telemetry, current_attempt()
-        if telemetry is None:
-            return {"active": False}
+        attempt = current_attempt()
         # The task's own app: a new one would become the current app of every later task in this process.
-        told = {"active": True, **describe(task.app, telemetry, trying=True), "round_trip": time.time() - sent}
+        told |= describe(task.app, CeleryLinksInstrumentor().telemetry, trying=True)
+        told["fan_in_seconds"] = _fan_in_seconds(task.app) if told.get("fan_in") else None
+        told["round_trip"] = time.time() - sent
         if attempt is not None:
             told["mode"], told["reason"] = attempt.delivery.stamp.decision[:2]
             told["trace"] = None if attempt.context is None else format_trace_id(attempt.context.trace_id)
@@ -62,4 +61,11 @@ def _probe(task: Any, sent: float) -> dict[str, Any]:
     except PASSING:
         raise
     except Exception as error:
-        return {"active": False, "error": f"{type(error).__name__}: {error}"}
+        return {**told, "unknown": [f"it can't be described: {in_words(error)}"]}
+
+
+def _fan_in_seconds(app: Celery) -> float:
+    """How long the body of a chord has to wait for the spans of its header tasks."""
+    begun = time.monotonic()
+    chord_store.gather(app, "otel-links-doctor", ["otel-links-doctor"], True)
+    return time.monotonic() - begun

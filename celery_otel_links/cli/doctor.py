@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, TextIO
 
 import click
 from celery import Celery
 
 from celery_otel_links import CeleryLinksInstrumentor
-from celery_otel_links._worker.description import PROBE, describe
+from celery_otel_links._errors import in_words
+from celery_otel_links._worker.description import describe
+from celery_otel_links._worker.questions import Question, ask, why
+from celery_otel_links._worker.trial import EXPORT_TIMEOUT
 from celery_otel_links.cli import show
 from celery_otel_links.cli.broker import unreachable
-from celery_otel_links.cli.findings import CHECKS, Facts, findings
+from celery_otel_links.cli.facts import Facts, Told, processes
+from celery_otel_links.cli.findings import CHECKS, findings
+from celery_otel_links.cli.probing import probed
+from celery_otel_links.cli.queues import read
 from celery_otel_links.cli.tasks import chosen, loaded, queue_of
+
+HERE = EXPORT_TIMEOUT + 1
+"""Seconds in which this process has to describe itself."""
 
 
 @click.command()
@@ -35,90 +46,142 @@ def doctor(context: click.Context, /, timeout: float, probe: bool, as_json: bool
     unknown: list[str] = []
     logging.getLogger("opentelemetry").propagate = False  # what an exporter complains of stands among the findings
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
-    facts = look(app, timeout, probe, unknown)
-    wrong = findings(facts)
+    answer = _stdout_for_the_answer()
+    facts = examine(app, timeout, probe, unknown)
+    wrong, tried = findings(facts), [name for name, _ in CHECKS]
     if as_json:
-        found = [one._asdict() for one in wrong]
-        show.as_json({"wrong": found, "tried": [name for name, _ in CHECKS], "unknown": unknown, **_seen(facts)})
+        seen = {one: getattr(facts, one) for one in ("here", "workers", "inactive", "probes")}
+        show.as_json({"wrong": [one._asdict() for one in wrong], "tried": tried, "unknown": unknown, **seen}, answer)
     else:
         for one in wrong:
-            click.echo(f"wrong     {one.what}\n  found   {one.how}\n  mend    {one.mend}\n")
+            click.echo(f"wrong     {one.what}\n  found   {one.how}\n  mend    {one.mend}\n", answer)
         for text in unknown:
-            click.echo(f"unknown   {text}")
-        tried = ", ".join(name for name, _ in CHECKS)
-        click.echo(f"tried     {tried}; {len(facts.workers)} workers, {len(facts.probes)} probes")
-        click.echo(f"{len(wrong)} findings" if wrong else "Nothing is wrong.")
+            click.echo(f"unknown   {text}", answer)
+        click.echo(f"tried     {', '.join(tried)}; {len(facts.workers)} workers, {len(facts.probes)} probes", answer)
+        click.echo(_sum(len(wrong), len(unknown)), answer)
     sys.exit(1 if wrong else 0)
 
 
-def look(app: Celery, timeout: float, probe: bool, unknown: list[str]) -> Facts:
-    """Find out what there is to know; what can't be found out is added to ``unknown``, in sentences."""
+def _sum(wrong: int, unknown: int) -> str:
+    if wrong:
+        return f"{wrong} findings"
+    return "Nothing is wrong, as far as could be found out." if unknown else "Nothing is wrong."
+
+
+def _stdout_for_the_answer() -> TextIO:
+    """What is stdout by now. What else is printed there, as by a ConsoleSpanExporter, goes to stderr from here on."""
+    try:
+        number, other = sys.stdout.fileno(), sys.stderr.fileno()
+    except (OSError, AttributeError):  # they are no files, or closed
+        return sys.stdout
+    sys.stdout.flush()
+    answer = os.fdopen(os.dup(number), "w", encoding=sys.stdout.encoding, errors="backslashreplace")
+    os.dup2(other, number)
+    return answer
+
+
+def examine(app: Celery, timeout: float, probe: bool, unknown: list[str]) -> Facts:
+    """What was found out; what can't be is added to ``unknown``, in sentences."""
     tasks = tuple(chosen(loaded(app), None))
-    facts = Facts(here={}, tasks=tasks, queues={queue_of(app, name): name for name in reversed(tasks)})
-    with ThreadPoolExecutor(1) as beside:  # an exporter may take as long as a worker that does not answer
-        here = beside.submit(_here, app)
-        broker = unreachable(app)
-        if broker is None:
+    facts = Facts(here={}, tasks=tasks, queues=_queues(app, tasks, unknown))
+    _import_drivers(app)
+    here = ask(partial(_here, app))  # an exporter may take as long as a worker that does not answer
+    facts = facts._replace(broker=unreachable(app))
+    if facts.broker is None:
+        try:
             facts = _with_workers(facts, app, timeout, unknown)
-        else:
-            unknown.append("everything about workers: the broker can't be reached")
-        facts = facts._replace(here=here.result(), broker=broker)
+        except Exception as error:
+            facts = facts._replace(broker=why(error))
+    if facts.broker is not None:
+        unknown.append("everything about workers: the broker can't be reached")
+    facts = facts._replace(here=_answer(here))
     if probe and facts.workers:
-        queues = {name: told["queues"] for name, told in facts.workers.items()}
-        facts = facts._replace(probes=_probed(app, queues, timeout, unknown))
+        queues = {name: told.get("queues") or () for name, told in facts.workers.items()}
+        facts = facts._replace(probes=probed(app, queues, timeout, unknown))
+    unknown.extend(f"{name}: {text}" for name, told in processes(facts) for text in told.get("unknown") or ())
     return facts
 
 
-def _here(app: Celery) -> dict[str, Any]:
-    telemetry = CeleryLinksInstrumentor().telemetry
-    return {"active": False} if telemetry is None else {"active": True, **describe(app, telemetry, trying=True)}
+def _queues(app: Celery, tasks: Iterable[str], unknown: list[str]) -> dict[str, str]:
+    """The queues to which tasks are published, each with the first of them."""
+    queues: dict[str, str] = {}
+    elsewhere = []
+    for name in tasks:
+        try:
+            queue = queue_of(app, name)
+        except Exception as error:
+            unknown.append(f"the queue of {name}: {in_words(error)}")
+            continue
+        if queue is None:
+            elsewhere.append(name)
+        else:
+            queues.setdefault(queue, name)
+    if elsewhere:
+        unknown.append(
+            f"the queue of {', '.join(elsewhere)}: an exchange decides on it, whose bindings are not known here"
+        )
+    return queues
+
+
+def _import_drivers(app: Celery) -> None:
+    """Before threads do that: two which import one package from different ends may see it half made."""
+    for driver in (lambda: app.connection_for_write().transport, lambda: app.backend):
+        with suppress(Exception):  # those that need it say what is wrong with it
+            driver()
+
+
+def _here(app: Celery) -> Told:
+    return describe(app, CeleryLinksInstrumentor().telemetry, trying=True)
+
+
+def _answer(here: Question[Told]) -> Told:
+    try:
+        return here.answer(HERE)
+    except Exception as error:
+        return {"unknown": [f"it can't be described: {why(error)}"]}
 
 
 def _with_workers(facts: Facts, app: Celery, timeout: float, unknown: list[str]) -> Facts:
+    ask_all = partial(app.control.broadcast, reply=True, timeout=timeout)
     asked = time.time()
-    replies = _merged(app.control.broadcast("otel_links", reply=True, timeout=timeout))
+    replies = ask_all("otel_links") or []
     answered = time.time()
-    workers = {name: told for name, told in replies.items() if told.get("active")}
-    silent = tuple(sorted(replies.keys() - workers.keys()))  # they answer that they do not know the command
-    consumed = {queue for told in workers.values() for queue in told["queues"]}
-    if silent:
-        unknown.extend(f"everything about {name}: the library is not active there" for name in silent)
-        alive = _merged(app.control.broadcast("active_queues", reply=True, timeout=timeout))
-        consumed |= {queue["name"] for queues in alive.values() for queue in queues or ()}
+    told = _merged(replies)
+    names = [name for reply in replies for name in reply]
+    silent = {name for name, its in told.items() if "queues" not in its}  # its reply is that it knows no such command
+    queues = _merged(ask_all("active_queues")) if silent else {}
+    tasks = _merged(ask_all("registered")) if silent else {}
+    consumed = _all(its.get("queues") for its in told.values())
+    consumed |= _all([queue["name"] for queue in its or ()] for its in queues.values())
+    registered = _all(its.get("tasks") for its in told.values())
+    registered |= _all([task.partition(" ")[0] for task in its or ()] for its in tasks.values())
+    beside = _consumed_beside(app, facts.queues.keys() - consumed)
+    unknown.extend(f"who consumes the queue {queue}: somebody who has not answered" for queue in sorted(beside))
     return facts._replace(
-        workers=workers,
-        silent=silent,
-        ahead={name: max(0, told["time"] - answered) or min(0, told["time"] - asked) for name, told in workers.items()},
-        consumed=frozenset(consumed),
+        workers={name: its for name, its in told.items() if its.get("active") or "unknown" in its},
+        inactive={name: its for name, its in told.items() if not its.get("active") and "unknown" not in its},
+        namesakes=tuple(sorted({name for name in names if names.count(name) > 1})),
+        ahead={name: _ahead(its["time"], asked, answered) for name, its in told.items() if "time" in its},
+        consumed=consumed | beside,
+        registered=registered,
     )
+
+
+def _consumed_beside(app: Celery, queues: Iterable[str]) -> set[str]:
+    """Those of ``queues`` that have consumers, where the broker counts them."""
+    with suppress(Exception), app.connection_for_read() as connection:
+        return {queue for queue, reading in read(connection, queues).items() if reading.consumers}
+    return set()
 
 
 def _merged(replies: Iterable[Mapping[str, Any]] | None) -> dict[str, Any]:
     return {name: told for reply in replies or () for name, told in reply.items()}
 
 
-def _probed(
-    app: Celery, queues: Mapping[str, list[str]], timeout: float, unknown: list[str]
-) -> dict[str, dict[str, Any]]:
-    """What the probes say that ran, by worker; one is sent to a queue of each of them."""
-    try:
-        sent = {
-            name: app.send_task(PROBE, (time.time(),), queue=own[0], expires=4 * timeout + 5)
-            for name, own in queues.items()
-            if own
-        }
-        probes = {}
-        deadline = time.monotonic() + 4 * timeout + 5  # an exporter that hangs takes its time
-        for name, result in sent.items():
-            try:
-                probes[name] = result.get(timeout=max(0.1, deadline - time.monotonic()))
-            except Exception as error:
-                unknown.append(f"the processes of {name} that run tasks: {type(error).__name__} {error}".rstrip())
-        return probes
-    except Exception as error:
-        unknown.append(f"the processes that run tasks: {type(error).__name__}: {error}")
-        return {}
+def _all(found: Iterable[Iterable[str] | None]) -> frozenset[str]:
+    return frozenset(one for many in found for one in many or ())
 
 
-def _seen(facts: Facts) -> dict[str, Any]:
-    return {"here": facts.here, "workers": facts.workers, "probes": facts.probes}
+def _ahead(read: float, asked: float, answered: float) -> float:
+    """How far a clock is ahead of ours at least, which was read between these times."""
+    return max(0.0, read - answered) or min(0.0, read - asked)

@@ -5,40 +5,17 @@ Each finding says what is wrong, how that was found, and how to mend it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from celery_otel_links._config.destinations import NO_PROCESSOR, NOWHERE, PROMETHEUS, RATIO
+from celery_otel_links._config.destinations import DISABLED, NO_PROCESSOR, NOWHERE, PROMETHEUS, RATIO
+from celery_otel_links.cli.facts import Facts, Told, processes
 
 CLOCKS_APART = 1.0
 """Seconds."""
 SLOW_STORE = 0.1
 PREFORK = "prefork"
-Told = Mapping[str, Any]
-"""What a process says of itself (`_worker/description.py`)."""
-
-
-class Facts(NamedTuple):
-    """What was found out."""
-
-    here: Told
-    """This process, which stands for the producers."""
-    broker: str | None = None
-    """Why the broker can't be reached."""
-    workers: Mapping[str, Told] = {}
-    """The main processes of the workers that answered, by their names."""
-    silent: tuple[str, ...] = ()
-    """Workers that live and do not know the question: the library is not active there."""
-    ahead: Mapping[str, float] = {}
-    """Seconds that the clock of a worker is ahead of ours."""
-    probes: Mapping[str, Told] = {}
-    """The processes that ran our probe, by worker."""
-    tasks: tuple[str, ...] = ()
-    """The tasks that are registered here."""
-    queues: Mapping[str, str] = {}
-    """The queues to which they are published, each with one of those tasks."""
-    consumed: frozenset[str] = frozenset()
-    """The queues that workers consume."""
+_SILENT = "a solo pool answers between tasks only, and nobody with worker_enable_remote_control = False"
 
 
 class Finding(NamedTuple):
@@ -54,62 +31,86 @@ Found = Iterator[tuple[str, str, str]]
 """What is wrong, how it was found, how to mend it."""
 
 
-def _processes(facts: Facts) -> Iterator[tuple[str, Told]]:
-    """This process, and the processes that run tasks: those of a pool where one of them has answered."""
-    yield "this process", facts.here
-    for name, told in facts.workers.items():
-        yield name, told
-    for name, told in facts.probes.items():
-        yield f"a process of {name} that runs tasks", told
-
-
 def _broker(facts: Facts) -> Found:
     if facts.broker is not None:
         yield "the broker can't be reached", facts.broker, "start it, or correct broker_url"
 
 
 def _workers(facts: Facts) -> Found:
-    if facts.broker is None and not (facts.workers or facts.silent):
-        yield "no worker answers", "asked all of them by broadcast", "start one: celery -A … worker"
+    if facts.broker is None and not (facts.workers or facts.inactive):
+        how = f"asked all of them by broadcast; {_SILENT}"
+        yield "no worker answers", how, "start one: celery -A … worker"
+
+
+def _namesakes(facts: Facts) -> Found:
+    for name in facts.namesakes:
+        how = "several have answered to that name; what is said of it here is of one of them"
+        yield f"more than one worker is called {name}", how, "give each a name of its own: --hostname"
 
 
 def _inactive(facts: Facts) -> Found:
-    for name in facts.silent:
-        mend = "call celery_otel_links.setup(app) where the app is made, and install the same release there"
-        yield f"the library is not active in {name}", "it answers a ping, but not `inspect otel_links`", mend
+    for name, told in processes(facts):
+        if _lacks(told):
+            continue  # that is why, and is said below
+        if told.get("active") is False:
+            mend = "call celery_otel_links.setup(app) where the app is made; look whether `enabled` is false there"
+            yield f"the library is not active in {name}", "it says so", mend
+        elif name in facts.inactive:
+            mend = "install the same release there, and call celery_otel_links.setup(app) where the app is made"
+            yield f"the library is not active in {name}", "it answers a ping, but not `inspect otel_links`", mend
 
 
 def _nowhere(facts: Facts) -> Found:
     provided = {name for name, told in facts.probes.items() if told.get("spans")}
-    for name, told in _processes(facts):
-        if told.get("auto") and not told.get("spans") and not told.get("distro"):
-            continue  # said more precisely below
-        if told.get("active") and not told.get("spans"):
-            if name in provided:
-                what = f"{name} has a tracer provider only in the processes that run tasks"
-                mend = "make one in the main process too: it reports tasks that were killed, expired or are unknown"
-                yield what, "its main process has none, its probe ran where there is one", mend
-            else:
-                yield f"{name}: no span goes anywhere", "there is no tracer provider", NOWHERE.partition("; ")[2]
-        elif told.get("active") and not told.get("processors", True):
+    for name, told in processes(facts):
+        if not told.get("active") or _lacks(told):
+            continue
+        if told.get("spans") == DISABLED:
+            yield f"{name}: no span goes anywhere", "its tracer provider is disabled", "remove OTEL_SDK_DISABLED"
+        elif told.get("spans") and not told.get("processors", True):
             mend = NO_PROCESSOR.partition("; ")[2]
             yield f"{name}: no span goes anywhere", "its tracer provider has no span processor", mend
+        elif told.get("spans"):
+            continue
+        elif name in provided:
+            what = f"{name} has a tracer provider only in the processes that run tasks"
+            mend = "make one in the main process too: it reports tasks that were killed, expired or are unknown"
+            yield what, "its main process has none, its probe ran where there is one", mend
+        elif told.get("pool") == PREFORK and name not in facts.probes:
+            what = f"{name} has no tracer provider in its main process"
+            yield what, "it says so; the processes that run tasks have not answered", NOWHERE.partition("; ")[2]
+        else:
+            yield f"{name}: no span goes anywhere", "there is no tracer provider", NOWHERE.partition("; ")[2]
 
 
 def _auto(facts: Facts) -> Found:
-    for name, told in _processes(facts):
-        if told.get("auto") and not told.get("spans") and not told.get("distro"):
-            mend = "pip install opentelemetry-distro opentelemetry-exporter-otlp"
-            what = f"{name}: opentelemetry-instrument has made no tracer provider"
-            yield what, "no package offers the entry point opentelemetry_distro", mend
+    for name, told in processes(facts):
+        for how, mend in _lacks(told):
+            yield f"{name}: opentelemetry-instrument has made no tracer provider", how, mend
+
+
+def _lacks(told: Told) -> list[tuple[str, str]]:
+    """What `opentelemetry-instrument` has not found, and how to mend that."""
+    if not told.get("auto") or told.get("spans"):
+        return []
+    if not told.get("distro"):
+        mend = "pip install opentelemetry-distro opentelemetry-exporter-otlp"
+        return [("no package offers the entry point opentelemetry_distro", mend)]
+    return [_lacks_exporter(**one) for one in told.get("missing") or ()]
+
+
+def _lacks_exporter(variable: str, exporter: str, package: str | None, allowed: list[str]) -> tuple[str, str]:
+    how = f"{variable} asks for the exporter {exporter}, which no package offers"
+    choose = f"{variable} may be {', '.join(allowed)}"
+    return how, f"pip install {package}; or choose another: {choose}" if package else choose
 
 
 def _export(facts: Facts) -> Found:
-    for name, told in _processes(facts):
+    for name, told in processes(facts):
         for exporter, problem in (told.get("export") or {}).items():
             if problem is not None:
                 mend = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL"
-                yield f"{name}: {exporter} can't export: {problem}", f"one span was exported to {told['spans']}", mend
+                yield f"{name}: {exporter} can't export: {problem}", "one span was given to it to export", mend
 
 
 def _grpc(facts: Facts) -> Found:
@@ -121,14 +122,14 @@ def _grpc(facts: Facts) -> Found:
 
 
 def _contrib(facts: Facts) -> Found:
-    for name, told in _processes(facts):
+    for name, told in processes(facts):
         if told.get("contrib"):
             mend = "remove it, or instrument with celery-otel-links first; both make spans of every task"
             yield f"{name}: opentelemetry-instrumentation-celery is active too", "its instrumentor says so", mend
 
 
 def _taken_over(facts: Facts) -> Found:
-    for name, told in _processes(facts):
+    for name, told in processes(facts):
         if told.get("links_taken_over"):
             mend = 'say it yourself: otel_links = {"default": "link"}, and remove use_span_links'
             yield f"{name}: `default` is taken over from contrib's use_span_links", "its configuration says so", mend
@@ -137,7 +138,7 @@ def _taken_over(facts: Facts) -> Found:
 def _unstamped(facts: Facts) -> Found:
     for name, told in facts.workers.items():
         if told.get("unstamped"):
-            how = f"{told['unstamped']} of the {told.get('received')} messages that it received had no header of ours"
+            how = f"{told['unstamped']} of the {told.get('received')} messages since its start had no header of ours"
             mend = "call celery_otel_links.setup(app) in every process that publishes, beat and web processes included"
             yield f"a producer of {name} is not instrumented", how, mend
 
@@ -161,7 +162,7 @@ def _configurations(facts: Facts) -> Found:
 
 
 def _ratio(facts: Facts) -> Found:
-    for name, told in _processes(facts):
+    for name, told in processes(facts):
         if told.get("by_chance"):
             what = f"{name}: a sampler decides on linked tasks by chance"
             yield what, f"it is {told['sampler']}", RATIO.partition("; ")[2]
@@ -183,7 +184,7 @@ def _clocks(facts: Facts) -> Found:
 
 def _fan_in(facts: Facts) -> Found:
     for name, told in facts.probes.items():
-        if told.get("active") and not told.get("fan_in"):
+        if told.get("fan_in") is False:
             mend = "set fan_in: True, or use Redis, memcached or a filesystem for results; without it nothing breaks"
             yield f"{name}: the body of a chord gets no links to its header tasks", "fan-in is off there", mend
         elif (told.get("fan_in_seconds") or 0) > SLOW_STORE:
@@ -192,25 +193,26 @@ def _fan_in(facts: Facts) -> Found:
 
 
 def _unregistered(facts: Facts) -> Found:
-    known = {task for told in facts.workers.values() for task in told.get("tasks") or ()}
-    missing = [task for task in facts.tasks if task not in known]
-    if any(told.get("active") for told in facts.workers.values()) and missing:
+    missing = [task for task in facts.tasks if task not in facts.registered]
+    if facts.workers and missing:
         mend = "have a worker import their modules: `include`, or autodiscover_tasks"
         yield f"no worker knows {', '.join(missing)}", "compared the tasks of all workers that answered", mend
 
 
 def _unconsumed(facts: Facts) -> Found:
-    if facts.workers or facts.silent:
+    if facts.workers or facts.inactive:
         for queue, task in facts.queues.items():
             if queue not in facts.consumed:
-                how = f"{task} is published to it; asked all workers for their queues"
-                yield f"nobody consumes the queue {queue}", how, f"start a worker with --queues {queue}"
+                how = f"{task} is published to it; asked all workers for their queues; {_SILENT}"
+                what = f"no worker that has answered consumes the queue {queue}"
+                yield what, how, f"start a worker with --queues {queue}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Facts], Found]], ...] = (
     ("broker", _broker),
     ("workers", _workers),
-    ("active in workers", _inactive),
+    ("names of workers", _namesakes),
+    ("active", _inactive),
     ("tracer provider", _nowhere),
     ("opentelemetry-instrument", _auto),
     ("exporter", _export),

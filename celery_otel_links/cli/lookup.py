@@ -5,15 +5,18 @@ Everything is read by the backend's public methods, and nothing is written or re
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery import Celery
 from celery.backends.base import DisabledBackend
 from opentelemetry.trace import format_trace_id
 
+from celery_otel_links._errors import in_words
 from celery_otel_links._wire import header as wire
 from celery_otel_links._wire.result_backends import left
-from celery_otel_links.cli.broker import unreachable
+from celery_otel_links._worker.questions import why, within
+from celery_otel_links.cli.broker import CONNECTING, unreachable
 from celery_otel_links.cli.workflow import HELD, NOTHING_STORED, Known, culprit, mentioned, of_result
 
 MOST = 1000
@@ -72,7 +75,11 @@ class Lookup:
         self.tasks[task.id] = task if known is None else known.joined(task)
 
     def _readable_backend(self) -> Any:
-        backend = self._app.backend
+        try:
+            backend = self._app.backend
+        except Exception as error:
+            self._say(f"results: the result backend can't be used: {in_words(error)}")
+            return None
         if isinstance(backend, DisabledBackend):
             self._say("results: the application has no result backend (result_backend)")
             return None
@@ -85,10 +92,10 @@ class Lookup:
         if self._backend is None:
             return Known(identifier)
         try:
-            meta = self._backend.get_task_meta(identifier)
+            meta = within(CONNECTING, partial(self._backend.get_task_meta, identifier))
         except Exception as error:
             self._backend = None
-            self._say(f"results: the result backend answers with {type(error).__name__}: {error}")
+            self._say(f"results: the result backend can't be read: {why(error)}")
             return Known(identifier)
         if meta.get("status") != NOTHING_STORED:
             self._keys |= {key for key, value in meta.items() if value is not None}
@@ -102,9 +109,9 @@ class Lookup:
             return
         self._left[group] = members
         try:
-            found = left(self._backend, group, sorted(members))
+            found = within(CONNECTING, partial(left, self._backend, group, sorted(members)))
         except Exception as error:
-            self._say(f"what the header tasks of {group} have left: {type(error).__name__}: {error}")
+            self._say(f"what the header tasks of {group} have left: {why(error)}")
             return
         for identifier, text in found.items():
             if (context := wire.decode_context(text)) is not None:
@@ -124,7 +131,7 @@ class Lookup:
             ask = self._app.control.broadcast
             replies = ask("otel_links_held", arguments=arguments, reply=True, timeout=self._timeout)
         except Exception as error:
-            self._say(f"what workers hold: {type(error).__name__}: {error}")
+            self._say(f"what workers hold: {in_words(error)}")
             return
         if not replies:
             self._say(f"what workers hold: no worker has answered within {self._timeout:g} s")

@@ -9,8 +9,9 @@ from typing import Any
 import click
 from opentelemetry import metrics
 
+from celery_otel_links._worker.zero_code import by_protocol
+
 NEEDS = "install what exports: pip install 'celery-otel-links[sdk,otlp]'"
-_PROTOCOLS = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 
 
 def provide() -> None:
@@ -35,10 +36,7 @@ def provide() -> None:
 
 
 def _exporter(name: str) -> Any:
-    """The class of this name in OpenTelemetry's entry points; ``otlp`` is one of two, by the protocol."""
-    if name == "otlp":
-        common = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-        name = _PROTOCOLS.get(os.environ.get("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", common).strip(), name)
-    for found in entry_points(group="opentelemetry_metrics_exporter", name=name):
+    """The class of this name in OpenTelemetry's entry points."""
+    for found in entry_points(group="opentelemetry_metrics_exporter", name=by_protocol(name, "metrics", os.environ)):
         return found.load()
     raise click.ClickException(f"there is no exporter of metrics called {name!r} here; {NEEDS}")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 NEEDS = "tables need rich: pip install 'celery-otel-links[cli]', or use --json"
 
 
-def as_json(value: object) -> None:
-    """Print ``value`` as JSON; what JSON does not know is printed as text."""
-    click.echo(json.dumps(value, indent=2, default=str))
+def as_json(value: object, to: TextIO | None = None) -> None:
+    """Print ``value`` as JSON, to stdout unless told otherwise; what JSON does not know is printed as text."""
+    click.echo(json.dumps(value, indent=2, default=str), to)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 from celery import Celery
-from kombu import Queue
 
 from celery_otel_links._config.modes import meant
+from celery_otel_links._rules import routes
 from celery_otel_links._rules.facts import Message
 
 
@@ -35,18 +35,35 @@ def chosen(app: Celery, pattern: str | None) -> list[str]:
     return found
 
 
-def queue_of(app: Celery, name: str) -> str:
-    """The queue to which a task is published."""
+def queue_of(app: Celery, name: str) -> str | None:
+    """The queue to which a task is published; None where bindings decide that, of which the application knows none.
+
+    Raises:
+        QueueNotFound: the application knows no such queue, and may not make it.
+    """
     message = message_to(app, name, None)
-    return message.declare[0].name if message.declare else str(message.routing_key)
+    if not message.exchange:  # the default exchange knows all queues by their names
+        return str(message.routing_key)
+    if message.declare and message.declare[0].exchange.name == message.exchange:
+        return str(message.declare[0].name)
+    bound = {one.name: one.routing_key for one in app.amqp.queues.values() if one.exchange.name == message.exchange}
+    found = routes.queue_of(str(message.routing_key), bound)
+    return found if found in bound else None
 
 
 def message_to(app: Celery, name: str, queue: str | None) -> Message:
     """The message as Celery would publish it: only what says where it goes."""
-    options: dict[str, Any] = {} if queue is None else {"queue": queue}
-    routed = app.amqp.router.route(options, name, (), {})
-    target = routed.get("queue")
-    if isinstance(target, Queue):
-        exchange, key = target.exchange.name, routed.get("routing_key") or target.routing_key or target.name
-        return Message(name, {}, ((), {}, {}), {}, exchange, key, [target])
-    return Message(name, {}, ((), {}, {}), {}, routed.get("exchange") or "", routed.get("routing_key") or "", None)
+    task = app.tasks[name]
+    asked = {one: getattr(task, one, None) for one in ("queue", "exchange", "routing_key")}
+    asked["queue"] = queue or asked["queue"]
+    routed = app.amqp.router.route({key: value for key, value in asked.items() if value is not None}, name, (), {})
+    target, exchange, key = (routed.get(one) for one in ("queue", "exchange", "routing_key"))
+    if target is None and exchange is None:
+        target = app.amqp.default_queue
+    own: Any = getattr(target, "exchange", None)
+    if not (exchange and key) and getattr(own, "type", "direct") == "direct":
+        exchange, key = "", getattr(target, "name", key)
+    elif exchange is None:
+        exchange, key = own, key or getattr(target, "routing_key", None)
+    exchange = str(getattr(exchange, "name", exchange))
+    return Message(name, {}, ((), {}, {}), {}, exchange, str(key or ""), [target] if target else None)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, current_app, signals
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 import celery_otel_links
@@ -18,6 +22,16 @@ from celery_otel_links.sampling import LinkedSampler
 from tests.harness.workers import Settings
 
 told: dict[str, Any] = json.loads(os.environ["OTEL_LINKS_TEST_DOCTOR"])
+if told.get("report imports"):
+
+    class Report(MetaPathFinder):
+        """Finds nothing."""
+
+        def find_spec(self, name: str, *_: object) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                print("imported in a thread:", name, file=sys.stderr)
+
+    sys.meta_path.insert(0, Report())
 app = Celery("doctored", broker=told["broker"], backend=told["backend"])
 app.conf.update(
     task_default_queue=told["queue"],
@@ -28,19 +42,43 @@ app.conf.update(
 app.conf.otel_links = told.get("otel_links", {})
 
 
-def provide(**_: object) -> None:
+def processors() -> Iterator[SpanProcessor]:
+    if told.get("exporter") == "hidden":
+        from tests.operated.undescribed import Hiding
+
+        yield Hiding()
+    else:
+        yield from map(BatchSpanProcessor, exporters())
+
+
+def exporters() -> Iterator[SpanExporter]:
     if told.get("exporter") == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Exporter
 
-        exporter: Any = Exporter(told["grpc"], insecure=True)
+        yield Exporter(told["grpc"], insecure=True)
+    elif told.get("exporter") == "console":
+        yield ConsoleSpanExporter()
+    elif told.get("exporter") == "undescribed":
+        from tests.operated.undescribed import Placeless
+
+        yield Placeless()
     else:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        exporter = OTLPSpanExporter(told["endpoint"])
+        for endpoint in [told["endpoint"], *told.get("more endpoints", ())]:
+            yield OTLPSpanExporter(endpoint)
+
+
+def provide(**_: object) -> None:
     ratio = TraceIdRatioBased(0.1)
-    sampler = {None: None, "ratio": ratio, "linked": LinkedSampler(ratio)}[told.get("sampler")]
+    sampler: Any = {None: None, "ratio": ratio, "linked": LinkedSampler(ratio)}.get(told.get("sampler"))
+    if told.get("sampler") == "undescribed":
+        from tests.operated.undescribed import Nameless
+
+        sampler = Nameless()
     provider = TracerProvider(sampler=sampler)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    for processor in processors():
+        provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
 
 
@@ -79,6 +117,16 @@ if "ahead" in told:  # a clock of this machine's own can't be moved
 @app.task(name="doctored.work")
 def work() -> None:
     pass
+
+
+@app.task(name="celeryfoo.work")
+def work_of_an_app_with_such_a_name() -> None:
+    pass
+
+
+@app.task(name="doctored.endless")
+def endless() -> None:
+    threading.Event().wait()
 
 
 @app.task(name="doctored.app")

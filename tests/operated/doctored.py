@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import CompletedProcess
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -66,12 +67,21 @@ def told(place: Place, queue: str, own: dict[str, Any]) -> str:
     return json.dumps({"broker": place.broker, "backend": place.broker, "queue": queue, "endpoint": endpoint, **own})
 
 
-def doctor(place: Place, queue: str, own: dict[str, Any], *arguments: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the answer of the doctor in a producer that is set up like this."""
+def run(place: Place, queue: str, own: dict[str, Any], *arguments: str, **options: Any) -> CompletedProcess[str]:
+    """The doctor in a producer that is set up like this; `env` and `command` are those of its process."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CELERY_"))}
     env = {**inherited, "OTEL_LINKS_TEST_DOCTOR": told(place, queue, own), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "celery", "-A", APP, "otel-links", "doctor", "--json", "--timeout", "0.5"]
-    done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    command = options.pop("command", (sys.executable, "-m", "celery"))
+    argv = [*command, "-A", APP, "otel-links", "doctor", "--timeout", "0.5", *arguments]
+    env |= options.pop("env", {})
+    return subprocess.run(argv, env=env, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, **options)
+
+
+def doctor(
+    place: Place, queue: str, own: dict[str, Any], *arguments: str, **options: Any
+) -> tuple[int, dict[str, Any]]:
+    """The exit code and the answer of the doctor in a producer that is set up like this."""
+    done = run(place, queue, own, "--json", *arguments, **options)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

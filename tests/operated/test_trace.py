@@ -18,6 +18,7 @@ from celery.app.task import Context
 from tests.harness.recording import SpanFile
 from tests.harness.waiting import until
 from tests.harness.workers import REPOSITORY, Settings, environment, worker
+from tests.lifecycle.collectors import silent
 
 pytestmark = pytest.mark.slow
 APP = "tests.operated.chord_app:app"
@@ -164,6 +165,17 @@ def test_what_it_cannot_find_out_is_said(tmp_path):
     unknown = json.loads(done.stdout)["unknown"]
     assert unknown[0] == "results: the application has no result backend (result_backend)"
     assert unknown[1].startswith("what workers hold: the broker can't be reached: ")
+
+
+def test_servers_that_take_connections_and_never_answer_keep_nobody(tmp_path):
+    with silent() as url:
+        address = url.replace("http", "redis").replace("/v1/traces", "/0")
+        done = run(command_environment(Settings(address, address, str(tmp_path / "spans"))), "--json", "some-id")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["unknown"] == [
+        "what workers hold: the broker can't be reached: no answer within 3 s",
+        "results: the result backend can't be read: no answer within 3 s",
+    ]
 
 
 @pytest.mark.parametrize("backend", ["db+sqlite:///{}/results.db", "file://{}"])

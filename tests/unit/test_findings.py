@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from celery_otel_links.cli.findings import CHECKS, Facts, findings
+from celery_otel_links._config.destinations import DISABLED
+from celery_otel_links.cli.facts import Facts
+from celery_otel_links.cli.findings import CHECKS, findings
 
 FINE = {"active": True, "version": "1", "spans": "an exporter", "processors": True, "fan_in": True, "configuration": {}}
 WORKING = {**FINE, "pool": "prefork", "tasks": ["a"], "queues": ["q"], "received": 9}
 HEALTHY = Facts(
     here=FINE, workers={"w": WORKING}, ahead={"w": 0.0}, probes={"w": FINE}, tasks=("a",), queues={"q": "a"}
 )
-HEALTHY = HEALTHY._replace(consumed=frozenset({"q"}))
+HEALTHY = HEALTHY._replace(registered=frozenset({"a"}), consumed=frozenset({"q"}))
+ZERO_CODE = {"auto": True, "distro": True, "spans": None}
+MISSING = {"variable": "OTEL_TRACES_EXPORTER", "exporter": "x", "package": None, "allowed": ["console"]}
 
 
 def here(**told):
@@ -32,11 +36,22 @@ def running(**told):
 ROWS = [
     ("broker", HEALTHY._replace(broker="refused", workers={})),
     ("workers", HEALTHY._replace(workers={}, probes={})),
-    ("active in workers", HEALTHY._replace(silent=("v",))),
+    ("names of workers", HEALTHY._replace(namesakes=("w",))),
+    ("active", HEALTHY._replace(inactive={"v": {"error": "KeyError('otel_links')"}})),
+    ("active", HEALTHY._replace(inactive={"v": {"active": False}})),
+    ("active", HEALTHY._replace(here={"active": False})),
+    ("active", running(active=False)),
     ("tracer provider", here(spans=None)),
     ("tracer provider", working(spans=None)),
     ("tracer provider", running(processors=False)),
+    ("tracer provider", HEALTHY._replace(workers={"w": {**WORKING, "spans": None}}, probes={})),
+    ("tracer provider", here(spans=DISABLED)),
     ("opentelemetry-instrument", here(spans=None, auto=True, distro=False)),
+    ("opentelemetry-instrument", here(**ZERO_CODE, missing=[MISSING])),
+    (
+        "opentelemetry-instrument",
+        HEALTHY._replace(inactive={"v": {"active": False, **ZERO_CODE, "missing": [MISSING]}}),
+    ),
     ("exporter", running(export={"Exporter": "refused"})),
     ("gRPC and fork", working(grpc=True)),
     ("contrib", running(contrib=True)),
