@@ -5,6 +5,8 @@ Needs the SDK (``celery-otel-links[sdk]``). Nothing is exported: the spans stay 
 
 from __future__ import annotations
 
+# The SDK's provider uses it in a forked child, which hangs unless this module has learned of forks before the provider.
+import concurrent.futures.thread  # noqa: F401
 import threading
 from collections import Counter
 from collections.abc import Iterator

@@ -16,6 +16,8 @@ import psutil
 from tests.harness.waiting import until
 
 PR_SET_PDEATHSIG = 1
+# Seconds for the end that is asked for. What coverage.py measures is written then, and lost at a SIGKILL.
+PATIENCE = 5.0 if "COVERAGE_PROCESS_CONFIG" in os.environ else 0.0
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -33,7 +35,7 @@ def start(argv: Sequence[str], *, directory: Path, env: Mapping[str, str] | None
         )
 
 
-def end(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
+def end(process: subprocess.Popen[bytes], *, patience: float = PATIENCE) -> None:
     """Make sure that the process, its group and its children are gone; ask with SIGTERM first if there is patience."""
     family = _family(process.pid)
     if patience and process.poll() is None:

@@ -24,8 +24,11 @@ def silent() -> Iterator[str]:
                 while True:
                     held.append(server.accept()[0])
 
-        threading.Thread(target=accept, daemon=True).start()
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
+        server.shutdown(socket.SHUT_RDWR)  # which ends `accept`; closing does not
+        accepting.join()
         for connection in held:
             connection.close()
 

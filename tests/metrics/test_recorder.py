@@ -132,7 +132,7 @@ def test_a_measurement_that_cannot_be_recorded_costs_only_itself(caplog):
     ]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork of several threads: that is what is tested
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")  # of several threads: that is what is tested
 @pytest.mark.parametrize("collected", [False, True])
 def test_a_forked_child_reports_nothing_that_its_parent_measured(reader, meters, collected):
     metrics = measured_by(meters)
@@ -157,7 +157,7 @@ def test_a_forked_child_reports_nothing_that_its_parent_measured(reader, meters,
         assert look(reader) == main
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
 def test_what_is_pending_at_a_fork_is_recorded_once_by_the_parent(reader, meters):
     metrics = measured_by(meters)
     run(metrics, 3)
@@ -179,7 +179,7 @@ class Stuck(ConsoleMetricExporter):
         return super().export(*args, **kwargs)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
 def test_a_child_that_is_forked_during_an_export_exports_as_well():
     exporter = Stuck()
     meters = MeterProvider([PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)])

@@ -6,7 +6,7 @@ import pytest
 from celery import Celery
 from celery.app.task import Context
 
-from celery_otel_links._rules.canvas import UNLOCK, Publisher, next_id
+from celery_otel_links._rules.canvas import DEEPEST, UNLOCK, Publisher, next_id
 from celery_otel_links._rules.facts import Message, Shape
 from celery_otel_links._rules.message import incoming, outgoing
 from celery_otel_links._rules.routes import rule_name, sent_kwargs
@@ -195,6 +195,14 @@ def test_the_next_step_is_remembered_before_the_chain_is_popped():
     current = inside(chain=chain)
     chain.clear()
     assert publish(task_id=NEXT, current=current).shape is Shape.CHAIN_STEP
+
+
+@pytest.mark.parametrize(("depth", "chords"), [(0, (BODY,)), (1, (BODY,)), (DEEPEST - 1, (BODY,)), (DEEPEST, ())])
+def test_the_chord_of_a_last_step_is_found_in_chains_of_chains_down_to_a_depth(depth, chords):
+    last = signature("shop.last", chord=CHORD)
+    for _ in range(depth):
+        last = signature("celery.chain", "chain", {"tasks": [signature(), last]})
+    assert publish(embed={"chain": [last]}).chords == chords
 
 
 def test_protocol_1_keeps_everything_in_the_body():

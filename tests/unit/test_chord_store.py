@@ -39,7 +39,7 @@ ANSWERS = {
 
 
 @contextlib.contextmanager
-def server(answer):
+def server(answer, accepted=lambda: None):
     """Accepts everybody, and answers whatever it is asked with ``answer``, if it answers."""
     connections = []
 
@@ -48,6 +48,7 @@ def server(answer):
             while True:
                 connection, _ = listening.accept()
                 connections.append(connection)
+                accepted()
                 if answer is not None:
                     threading.Thread(target=respond, args=(connection,), daemon=True).start()
 
@@ -57,8 +58,11 @@ def server(answer):
                 connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=serve, daemon=True).start()
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
         yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)  # which ends `accept`; closing does not
+        serving.join()
     for connection in connections:
         connection.close()
 
@@ -168,22 +172,24 @@ def test_what_is_seen_among_the_results_is_removed_once_it_has_been_read(tmp_pat
     session.close()
 
 
-def test_what_celery_raises_into_a_task_passes_through():
+def test_what_celery_raises_into_a_task_passes_through(monkeypatch):
+    monkeypatch.setattr("celery_otel_links._wire.store_threads.TIMEOUT", 10)
+
+    def limit():  # the task waits for the store by now
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
     def interrupt(*_):
         raise SoftTimeLimitExceeded
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with server(None) as port:
+        with server(None, accepted=limit) as port:
             app = app_at(port)
-            signal.setitimer(signal.ITIMER_REAL, TIMEOUT / 2)
             with pytest.raises(SoftTimeLimitExceeded):
                 store(app, "group", "task", ONE, None)
-            signal.setitimer(signal.ITIMER_REAL, TIMEOUT / 2)
             with pytest.raises(SoftTimeLimitExceeded):
                 gather(app, "group", [], None)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu import Exchange, Queue
 
-from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Route
+from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Incoming, Message, Outgoing, Route, Shape
 from celery_otel_links._rules.message import incoming, outgoing
 from celery_otel_links._rules.request import header, received_at, unstarted
 from celery_otel_links._rules.routes import route_in, route_out
@@ -118,6 +118,12 @@ def test_a_second_delivery_is_known_by_the_broker_or_the_worker(fields, redelive
 )
 def test_the_time_of_receipt_is_what_the_main_process_has_put_there(received, expected):
     assert received_at(Context({"id": "1", "celery-otel-links-received": received})) == expected
+
+
+@pytest.mark.parametrize("body", [None, b"", "text", (), ((), {})])
+def test_a_body_of_no_protocol_has_no_canvas_and_hides_no_header(body):
+    message = Message("shop.add", {"id": "1", "retries": 2, "group": "g"}, body, {}, "", "celery", None)
+    assert outgoing(message, None) == Outgoing(Shape.FAN_OUT, retries=2)
 
 
 @pytest.mark.parametrize(

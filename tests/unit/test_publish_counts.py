@@ -41,7 +41,7 @@ def test_a_span_that_goes_on_publishing_is_remembered_and_others_are_forgotten(m
     assert counts.with_one_more(0) == 101
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork of several threads: that is what is tested
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")  # of several threads: that is what is tested
 def test_a_forked_child_counts_anew_even_if_a_thread_was_just_counting():
     counts = PublishCounts()
     counts.with_one_more(1)

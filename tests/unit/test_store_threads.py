@@ -178,6 +178,7 @@ def test_the_threads_are_below_no_span_and_make_none(patient):
     assert seen == [(trace.INVALID_SPAN, False)]
 
 
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")  # of several threads: that is what is tested
 def test_after_a_fork_the_child_has_threads_of_its_own(monkeypatch):
     needs(hasattr(os, "fork"), "fork")
     monkeypatch.setattr(chord_store._of_this_process, "_threads", None)

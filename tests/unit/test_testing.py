@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import uuid
 
@@ -15,6 +16,8 @@ from opentelemetry.trace import Link, SpanKind
 
 from celery_otel_links import CeleryLinksInstrumentor, ConfigError, setup
 from celery_otel_links.testing import captured_spans
+from tests.boot.programs import python
+from tests.harness.needs import needs
 from tests.unit.shop import Started
 
 INSTRUMENTOR = CeleryLinksInstrumentor()
@@ -182,3 +185,24 @@ def test_a_chord_has_the_links_of_its_body(app):
         captured.wait_for_runs(3, "shop.add")
     (body,) = [line for line in captured.forest().splitlines() if "link header" in line]
     assert body.count("link header -> run/shop.add#") == 2
+
+
+FORK = """
+import os, signal
+from celery import Celery
+from celery_otel_links.testing import captured_spans
+
+with captured_spans(Celery("shop", broker="memory://")):
+    import concurrent.futures.thread  # as anything may do that a test uses
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.alarm(10)
+    print("the child ended with", os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_process_that_captures_spans_can_fork():
+    needs(hasattr(os, "fork"), "fork")
+    assert python(FORK).out == "the child ended with 0\n"

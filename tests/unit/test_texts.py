@@ -34,6 +34,14 @@ class NoText(Exception):
         return 7
 
 
+class Nowhere(SyntaxError):
+    """Python itself cannot print its traceback."""
+
+    def __init__(self):
+        super().__init__()
+        self.lineno = Unprintable()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -63,7 +71,10 @@ def test_every_object_has_a_text(value):
     text_of(value).encode()
 
 
-@pytest.mark.parametrize("error", [Unprintable(), NoText(), Named(HOSTILE), Endless(LONG), Unprintable(Unprintable())])
+HOSTILE_ERRORS = [Unprintable(), NoText(), Named(HOSTILE), Endless(LONG), Unprintable(Unprintable()), Nowhere()]
+
+
+@pytest.mark.parametrize("error", HOSTILE_ERRORS)
 def test_every_exception_has_a_class_a_text_and_a_traceback(error):
     for text, longest in ((type_name(error), 255), (text_of(error), 4096), (traceback_of(error), 32768)):
         text.encode()

@@ -1,0 +1,1 @@
+"""What was run with which versions, and the page that says so."""
