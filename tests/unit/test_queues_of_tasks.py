@@ -39,6 +39,7 @@ def work():
     pass
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*The '\w+' task attribute is deprecated")  # and people have them
 @pytest.mark.parametrize(("own", "routes", "queue"), ROWS)
 def test_the_queue_is_that_to_which_celery_publishes(own, routes, queue):
     shop = app(task_routes=routes)
