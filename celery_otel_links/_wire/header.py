@@ -27,8 +27,9 @@ _TIME = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 _RANKS = {str(rank): rank for rank in range(1, 100)}
 _MODES: dict[str, Mode] = {mode: mode for mode in MODES}
 _REASON = re.compile(r"[a-z][a-z-]{0,31}")
-# Of ids that are not all zeros: such a context is valid.
-_CONTEXT = re.compile(r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+IDS = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+"""A valid span context: its ids are not all zeros."""
+_CONTEXT = re.compile(IDS)
 _CHORD = re.compile(r"([0-9]{1,11}(?:\.[0-9]{1,9})?)(?:-([0-9a-f-]{52}))?")
 _PLAIN = re.compile(
     r"v=1;t=([0-9]{1,11}\.[0-9]{6})(;mode=(?:child|link|none);reason=[a-z][a-z-]{0,31};rank=[1-9][0-9]?)"
@@ -74,10 +75,13 @@ def encode_context(context: SpanContext) -> str:
 def decode_context(text: object) -> SpanContext | None:
     """The span context that ``text`` names, or None where it is not one."""
     found = _CONTEXT.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        return None
+    return None if found is None else context_in(found)
+
+
+def context_in(found: re.Match[str]) -> SpanContext:
+    """The span context that ``IDS`` has matched."""
     trace_id, span_id, flags = found.groups()
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    return SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
 
 
 def encode_headers(contexts: Iterable[SpanContext], *, dropped: int = 0) -> str:

@@ -13,7 +13,6 @@ from opentelemetry.trace import (
     DEFAULT_TRACE_STATE,
     NonRecordingSpan,
     SpanContext,
-    TraceFlags,
     get_current_span,
     set_span_in_context,
 )
@@ -22,6 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from celery_otel_links._errors import contained
 from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import header
+from celery_otel_links._wire.header import IDS, context_in
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""
@@ -34,8 +34,7 @@ _MEMBER = re.compile(_KEY + r"=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
 _TOKEN = r"[ \t]*[!#-'*+.^_`|~0-9A-Za-z-]+[ \t]*"
 _VALUE = r"=[ \t]*[!#-+\--:<-\[\]-~]*[ \t]*"
 _ENTRY = re.compile(f"{_TOKEN}{_VALUE}(?:;{_TOKEN}(?:{_VALUE})?)*")
-# Of ids that are not all zeros: such a context is valid.
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+_TRACEPARENT = re.compile(f"00-{IDS}")
 _EMPTY = Context()
 
 
@@ -147,13 +146,14 @@ def drop(headers: dict[str, Any]) -> None:
 
 def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, SpanContext | None]:
     """The context that the message of ``request`` carries and nothing else, with the ``allowed`` baggage; its span."""
-    fields = vars(request)
-    text = fields.get("traceparent")  # the three fields stand in one place
-    if isinstance(text, str) and not (fields.get("tracestate") or fields.get("baggage")) and _plain():
+    fields, nested = vars(request), request.headers
+    text, more = fields.get("traceparent"), fields.get("tracestate") or fields.get("baggage")
+    if not more and nested.__class__ is dict:  # people nest headers for Celery 5.2
+        more = nested.get("tracestate") or nested.get("baggage")
+    if isinstance(text, str) and not more and _plain():
         found = _TRACEPARENT.fullmatch(text)
         if found is not None:
-            trace_id, span_id, flags = found.groups()
-            parent = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+            parent = context_in(found)
             return set_span_in_context(NonRecordingSpan(parent), _EMPTY), parent
     try:
         context = propagate.extract(request, _EMPTY, _GETTER)

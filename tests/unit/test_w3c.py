@@ -134,6 +134,11 @@ def test_what_is_too_long_or_no_text_is_not_there(headers):
     assert read(headers) == (False, {})
 
 
+def test_what_is_nested_is_read_beside_what_is_not():
+    """Celery 5.2 gives a task no custom headers but those in a header called so, and people put theirs there."""
+    assert read({"traceparent": TRACEPARENT, "headers": {"baggage": "a=b"}})[1] == {"a": "b"}
+
+
 @pytest.mark.parametrize("entry", ["k{}=v", "k{}=" + "v" * 100, "k{}=" + "v" * 4080])
 def test_as_much_baggage_as_the_limits_allow_is_read(entry):
     text = ",".join(entry.format(number) for number in range(1000))[: _w3c.MAX_LENGTH]
