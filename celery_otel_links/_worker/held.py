@@ -15,6 +15,7 @@ from celery.worker.control import inspect_command
 from opentelemetry.trace import format_trace_id
 
 from celery_otel_links import CeleryLinksInstrumentor
+from celery_otel_links._errors import in_words
 from celery_otel_links._rules.facts import Incoming
 from celery_otel_links._rules.message import incoming
 from celery_otel_links._rules.request import unstarted
@@ -30,7 +31,7 @@ def otel_links_held(worker: Any, ids: Any = (), **_: Any) -> dict[str, Any]:
     try:
         return {"tasks": held(worker.app, CeleryLinksInstrumentor().telemetry, [str(one) for one in ids])}
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": in_words(error)}
 
 
 def held(app: Celery, telemetry: Telemetry | None, ids: Collection[str]) -> list[dict[str, Any]]:

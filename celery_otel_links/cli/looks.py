@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from celery import Celery
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from celery_otel_links._errors import in_words
 from celery_otel_links.cli import queues
 
 _MOST_HANGING = 4
@@ -63,7 +64,7 @@ class Watcher:
                 self._read(seen)
         except Exception as error:  # whatever the broker's client raises
             if not seen:
-                seen.append(f"the broker does not answer: {type(error).__name__}: {error}")
+                seen.append(f"the broker does not answer: {in_words(error)}")
 
     def _read(self, seen: list[Any]) -> None:
         """What the broker tells at once, and then all that the workers answer."""
