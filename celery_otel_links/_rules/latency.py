@@ -67,6 +67,14 @@ def measure(
     return Latency(start - begun, scheduled, queue, broker, prefetch, since_first, handover, skewed)
 
 
+def plainly_measured(start: float, published: float, received: object) -> Latency | None:
+    """What :func:`measure` gives of these three times alone; None unless they follow each other."""
+    if not isinstance(received, float) or not published <= received <= start:
+        return None
+    whole, broker = start - published, received - published
+    return Latency(whole, None, whole, broker, whole - broker)
+
+
 def epoch(eta: object) -> float | None:
     """An eta in seconds since the epoch. It is ISO 8601 text on the wire.
 

@@ -12,6 +12,11 @@ from celery_otel_links._rules.request import MESSAGES, SECOND
 from celery_otel_links._rules.routes import MAPPERS
 
 _SPECIAL = MAPPERS | {UNLOCK}
+# What makes a message special where it is set: when it is published in its options and in what is embedded, and when it
+# runs in the request.
+_OPTIONS = ("group", "eta", "retries")
+_EMBEDDED = ("chain", "chord")
+_MARKS = ("group", "chord", "chain", "eta", "retries", "is_eager", SECOND, MESSAGES)
 
 
 def outgoing(message: Message, publisher: Publisher | None) -> Outgoing:
@@ -24,12 +29,12 @@ def outgoing(message: Message, publisher: Publisher | None) -> Outgoing:
     else:
         fields, args, embed = headers, None, {}
     get = fields.get
-    chain, chord = embed.get("chain"), embed.get("chord")
-    group, eta, retries = get("group"), get("eta"), get("retries")
     if publisher is not None and publisher.plain and get("id") != publisher.id:
         publisher = None
-    if not (publisher or chain or chord or group or eta or retries) and name not in _SPECIAL:
+    if not (publisher or any(map(get, _OPTIONS)) or any(map(embed.get, _EMBEDDED)) or name in _SPECIAL):
         return PLAIN_OUT
+    chain, chord = embed.get("chain"), embed.get("chord")
+    group, eta, retries = get("group"), get("eta"), get("retries")
     last = chain[0] if chain else None  # the list is reversed: its first element is the last step
     identifier, index = str(get("id")), get("group_index")
     shape = None if publisher is None else shape_of(name, identifier, whole(retries), group, index, publisher)
@@ -50,13 +55,12 @@ def incoming(request: Request, name: str) -> Incoming:
     """The facts of a message as the worker sees it."""
     fields = vars(request)
     get = fields.get
-    info, group, chord, chain = get("delivery_info") or {}, get("group"), get("chord"), get("chain")
-    eta, retries, redelivered = get("eta"), get("retries"), info.get("redelivered")
-    special = group or chord or chain or eta or retries or redelivered or get(SECOND) or get("is_eager")
-    if not (special or get(MESSAGES)) and name not in _SPECIAL:
+    redelivered = (get("delivery_info") or {}).get("redelivered")
+    if not (redelivered or any(map(get, _MARKS)) or name in _SPECIAL):
         return PLAIN_IN
     if get(MESSAGES) is not None:
         return Incoming(messages=len(fields[MESSAGES]))
+    group, chord, chain, eta, retries = get("group"), get("chord"), get("chain"), get("eta"), get("retries")
     last = chain[0] if chain and isinstance(chain, list) else None
     return Incoming(
         retries=whole(retries),

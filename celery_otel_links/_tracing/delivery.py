@@ -15,13 +15,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext
 
 from celery_otel_links._config.options import Config
+from celery_otel_links._emit.instruments import Instruments
 from celery_otel_links._rules.canvas import Publisher
 from celery_otel_links._rules.claims import Predecessor
 from celery_otel_links._rules.facts import MODES, NOTHING, PLAIN_IN, Claims, Decision, Incoming, Mode, Relation, Request
-from celery_otel_links._rules.latency import Latency, measure
+from celery_otel_links._rules.latency import Latency, measure, plainly_measured
 from celery_otel_links._rules.policy import NO_CONTEXT, beyond, capped
 from celery_otel_links._rules.relation import Arrival, limited, plainly_related, relate
-from celery_otel_links._rules.request import header, messages_of, received_at
+from celery_otel_links._rules.request import RECEIVED, header, messages_of, received_at
 from celery_otel_links._tracing.batches import batch_of
 from celery_otel_links._tracing.plans import Plan, Reading, Stamp
 from celery_otel_links._wire import header as wire
@@ -61,16 +62,19 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
     """The delivery that ``request`` is about, of a task that starts at ``start``; a span can have ``most_links``."""
     if facts.messages:
         return _deliver_batch(plan, facts, request, start, most_links)
-    text = header(request, wire.HEADER)
-    plainly = wire.decode_plainly(text) if facts is PLAIN_IN and not plan.beside else None
+    fields, plainly = vars(request), None
     reserved: SpanContext | None = None
+    latency: Latency | None = None
     published: float | None
+    if facts is PLAIN_IN and not plan.beside:
+        plainly = wire.decode_plainly(fields.get(wire.HEADER) or header(request, wire.HEADER))
     if plainly is not None:  # there is nothing special about it, and it claims no more than a decision
         published, decided, reserved = plainly
         claims, stamp = plan.readings.get(decided) or _read(plan, decided)
+        latency = plainly_measured(start, published, fields.get(RECEIVED))
     else:
         published, claims, stamp = _said(plan, facts, request, start, config.delay_threshold)
-    decision, latency = stamp.decision, None
+    decision = stamp.decision
     if facts.eager:
         carried = otel.get_current()
         creation = w3c.creation(carried)
@@ -87,8 +91,9 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
             relation = relate(decision.mode, creation, claims, arrival, beside=plan.beside, most=most_links)
         if creation is None and relation.parent is None and not relation.links and decision.reason != "trust":
             stamp = plan.stamp(NO_CONTEXT)
-        first_published = claims.first_published if facts.retries else None
-        latency = measure(start, published, facts.eta, received_at(request), first_published, claims.captured)
+        if latency is None:
+            first_published = claims.first_published if facts.retries else None
+            latency = measure(start, published, facts.eta, received_at(request), first_published, claims.captured)
     origin = claims.origin
     if origin is None and decision.mode == "link":
         origin = creation  # it leaves the trace here
@@ -189,6 +194,7 @@ class Attempt:
     """Where the attempts of its task belong: their parent."""
     origin: SpanContext | None = None
     token: Token[Context] | None = None
+    instruments: Instruments | None = None
     started = 0.0
     """By ``perf_counter``."""
     header_runs: str | None = None

@@ -141,24 +141,28 @@ class Plans:
         if name in MAPPERS:
             rules = rule_name(name, sent_kwargs(message.body))
         key = (rules, message.exchange, message.routing_key, name)
-        return self._of(app).get(key) or self._make(app, key, SEND, route_out(message, rules), task)
+        latest, kept = self._latest
+        if app is not latest:
+            kept = self._of(app)
+        return kept.get(key) or self._make(app, key, SEND, route_out(message, rules), task)
 
     def to_run(self, app: Celery, task: Any, name: str, info: Mapping[str, Any], kwargs: Any) -> Plan:
         """The plan for a message of ``name`` that was delivered to ``app``; ``info`` is its delivery info."""
         rules = rule_name(name, kwargs) if name in MAPPERS else name
-        exchange, routing_key = info.get("exchange"), info.get("routing_key")
-        if type(exchange) is not str or type(routing_key) is not str:  # a broker gives anything
-            exchange, routing_key = str(exchange or ""), str(routing_key or "")
-        key = (rules, exchange, routing_key, name, None)
-        plan = self._of(app).get(key)
+        key = (rules, info.get("exchange"), info.get("routing_key"), name, None)
+        latest, kept = self._latest
+        if app is not latest:
+            kept = self._of(app)
+        try:
+            plan = kept.get(key)
+        except TypeError:  # a broker gives anything
+            plan, key = None, tuple(map(str, key))
         return plan or self._make(app, key, PROCESS, route_in(name, rules, info, _consumed(app)), task)
 
     def _of(self, app: Celery) -> dict[Hashable, Plan]:
-        latest, plans = self._latest
-        if app is not latest:
-            plans = self._of_apps.setdefault(app, {})
-            self._latest = (app, plans)
-        return plans
+        kept = self._of_apps.setdefault(app, {})
+        self._latest = (app, kept)
+        return kept
 
     def _make(self, app: Celery, key: Hashable, operation: str, route: Route, task: Any) -> Plan:
         if task is None or route.rule_name != route.name:

@@ -24,13 +24,13 @@ from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
-from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
+from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Decision, Message, Mode, Outgoing, Shape
 from celery_otel_links._rules.message import outgoing
 from celery_otel_links._rules.policy import beyond
 from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
-from celery_otel_links._tracing.plans import Plan, Stamp
+from celery_otel_links._tracing.plans import Plan
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._tracing.under_way import NOTHING_ASKED, Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c
@@ -117,66 +117,51 @@ class Publisher:
                 self._end(publishing, publishing.plan, None)
 
     def _before(self, publishing: Publishing, app: Celery, message: Message) -> None:
-        now, asked, headers = time.time(), publishing.asked, message.headers
-        config, plans = self._telemetry.settled(app)
+        now, asked, headers, telemetry = time.time(), publishing.asked, message.headers, self._telemetry
+        config, plans = telemetry.settled(app)
         attempt = current_attempt()
         facts = outgoing(message, None if attempt is None else attempt.publisher)
         plan = plans.to_publish(app, message, publishing.task)
         context = otel.get_current()
         active = get_current_span(context).get_span_context()
-        threshold = config.delay_threshold
-        delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
         call = asked.mode
         if wire.CALL_HEADER in headers or TASK_ATTRIBUTE in message.properties:
             call = _asked_by_call(message) or call
-        stamp = self._decide(plan, facts, call, active, delayed, attempt)
-        claims = stamp.claims
-        if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
+        _, span_id, _, flags, _, valid = active  # its properties are Python calls
+        counts, looped = telemetry.published, False
+        if valid and facts.shape is Shape.SINGLE and counts.most is not None:
+            looped = counts.with_one_more(span_id) > counts.most
+        if facts is PLAIN_OUT and attempt is None and call is None and not looped and asked.captured is None:
+            stamp = plan.plain or plan.decide_plainly()
+            claims = stamp.claims
+        else:
+            threshold = config.delay_threshold
+            delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
+            stamp = plan.stamp(_decided(plan, facts.shape, call, attempt, looped=looped, delayed=delayed))
             moment = Moment(now, active, delayed, threshold, asked.captured)
             predecessor = None if attempt is None else attempt.predecessor
             claims = claims_of(facts, stamp.decision, predecessor, moment)
         reserved = None
         if not (plan.excluded or (len(context) > 1 and not is_instrumentation_enabled())):
             publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
-            if not self._telemetry.spans.skips(active):
+            if flags & 1 or not telemetry.spans.skips(active):
                 context, reserved = self._start(publishing, plan, message, facts, claims, context)
                 if config.publish_hook is not None and publishing.span is not None and publishing.span.is_recording():
                     with contained("publish_hook"):
                         config.publish_hook(publishing.span, message)
         span_context = active if publishing.span is None else publishing.span.get_span_context()
-        if facts.shape is Shape.RETRY:
+        if facts is not PLAIN_OUT and facts.shape is Shape.RETRY:
             w3c.drop(headers)  # a retry re-sends the headers of the message that it retries
         w3c.inject(headers, context, span_context, config.baggage)
-        for name in _NOT_TO_BE_COPIED:
-            if name in headers:
-                del headers[name]
+        if not headers.keys().isdisjoint(_NOT_TO_BE_COPIED):
+            for name in _NOT_TO_BE_COPIED:
+                headers.pop(name, None)
         if claims is stamp.claims or claims == stamp.claims:
             headers[wire.HEADER] = wire.encode_plainly(now, stamp.text, reserved)
         else:
             headers[wire.HEADER] = wire.encode(now, claims._replace(reserved=reserved))
-        if facts.shape is Shape.CHORD_BODY and attempt is not None:
+        if facts is not PLAIN_OUT and facts.shape is Shape.CHORD_BODY and attempt is not None:
             headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, config.fan_in)
-
-    def _decide(
-        self,
-        plan: Plan,
-        facts: Outgoing,
-        call: Mode | None,
-        active: SpanContext,
-        delayed: bool,
-        attempt: Attempt | None,
-    ) -> Stamp:
-        shape, counts = facts.shape, self._telemetry.published
-        if shape is not Shape.SINGLE:
-            inherited = attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None
-            decision = plan.decide(call=call, fan_out=shape is Shape.FAN_OUT, delayed=delayed, inherited=inherited)
-            return plan.stamp(decision)
-        _, span_id, _, _, _, valid = active  # its properties are Python calls
-        looped = valid and counts.most is not None and counts.with_one_more(span_id) > counts.most
-        itself = attempt is not None and attempt.delivery.plan.route.name == plan.route.name
-        if call is None and not (delayed or looped or itself):
-            return plan.plain or plan.decide_plainly()
-        return plan.stamp(plan.decide(call=call, looped=looped, publishes_itself=itself, delayed=delayed))
 
     def _start(
         self, publishing: Publishing, plan: Plan, message: Message, facts: Outgoing, claims: Claims, context: Context
@@ -212,7 +197,9 @@ class Publisher:
                 instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
                 if publishing.asked.drift is not None:
                     instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)
-            if span is not None:
+            if span is not None and error is None:
+                span.end()
+            elif span is not None:
                 finish(span, state=None, error=error)
         except PASSING:
             raise
@@ -221,6 +208,21 @@ class Publisher:
         finally:
             if publishing.token is not None:
                 otel.detach(publishing.token)
+
+
+def _decided(
+    plan: Plan, shape: Shape, call: Mode | None, attempt: Attempt | None, *, looped: bool, delayed: bool
+) -> Decision:
+    """The decision on a message of this ``shape``, which ``attempt`` publishes, if it is published within one."""
+    itself = shape is Shape.SINGLE and attempt is not None and attempt.delivery.plan.route.name == plan.route.name
+    return plan.decide(
+        call=call,
+        fan_out=shape is Shape.FAN_OUT,
+        looped=looped,
+        publishes_itself=itself,
+        delayed=delayed,
+        inherited=attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None,
+    )
 
 
 def _asked_by_call(message: Message) -> Mode | None:

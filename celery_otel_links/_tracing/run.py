@@ -19,7 +19,7 @@ from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.facts import MODES, LostAttempt, Request
 from celery_otel_links._rules.message import incoming
-from celery_otel_links._rules.outcome import Outcome, outcome
+from celery_otel_links._rules.outcome import SUCCESS, Outcome, outcome
 from celery_otel_links._rules.request import gathered, messages_of
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, Delivery, deliver, running
@@ -116,7 +116,8 @@ class Runner:
             *_, valid = span_context  # its properties are Python calls
             attempt.context = span_context if valid else None
         attempt.first = delivery.relation.parent or attempt.context
-        if delivery.latency is not None and (instruments := telemetry.metrics.active()):
+        attempt.instruments = instruments = telemetry.metrics.active()
+        if instruments and delivery.latency is not None:
             for latency in (delivery.latency, *delivery.others):
                 stamped = latency.enqueue_to_start is not None
                 instruments.started(plan.task_labels, plan.operation_labels, latency, stamped, attempt.context)
@@ -146,9 +147,9 @@ class Runner:
 
     def _end(self, attempt: Attempt, throws: Any, retval: Any, state: str | None) -> None:
         delivery, span = attempt.delivery, attempt.span
-        result = outcome(state, retval, sys.exc_info()[1], throws)
+        result = SUCCESS if state == "SUCCESS" else outcome(state, retval, sys.exc_info()[1], throws)
         try:
-            if instruments := self._telemetry.metrics.active():
+            if instruments := attempt.instruments:
                 end = (result.state, None if result.error is None else type_name(result.error))
                 seconds, plan = time.perf_counter() - attempt.started, delivery.plan
                 instruments.ended(plan.task_labels, plan.operation_labels, end, seconds, attempt.context)
@@ -170,9 +171,10 @@ def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None)
     There is none below a parent that is not sampled and stays so.
     """
     relation, context = delivery.relation, delivery.carried
-    if not delivery.facts.eager:
-        context = w3c.below(context, delivery.creation, relation.parent)
-    if relation.parent is not None and telemetry.spans.skips(relation.parent):
+    parent = relation.parent
+    if not (delivery.facts.eager or (parent is not None and parent is delivery.creation)):
+        context = w3c.below(context, delivery.creation, parent)
+    if parent is not None and telemetry.spans.skips(parent):
         return None, context
     attributes = consumer(
         delivery.stamp.attributes,

@@ -59,6 +59,8 @@ class Telemetry:
         """Which conventions are emitted, once the configuration is known."""
         self.is_settled: bool = False
         """Whether the configuration has been read."""
+        self.flush_interval: float | None = None
+        """How long after the end of a task everything is exported, if that is asked for."""
         self._settled: tuple[Config, Plans] | None = None
 
     @property
@@ -87,7 +89,7 @@ class Telemetry:
             # What turns out too late to be switched off gets no more spans while the rest is undone.
             exclude = config.exclude if config.enabled else Patterns({"*": "none"})
             plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
-            self.published.most = config.fan_out_threshold
+            self.published.most, self.flush_interval = config.fan_out_threshold, config.flush_interval
             self._settled = (config, plans)
             self.is_settled = True
         return self._settled

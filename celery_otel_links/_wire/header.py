@@ -30,6 +30,7 @@ _REASON = re.compile(r"[a-z][a-z-]{0,31}")
 IDS = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 """A valid span context: its ids are not all zeros."""
 _CONTEXT = re.compile(IDS)
+_FLAGS = {f"{flags:02x}": TraceFlags(flags) for flags in range(256)}
 _CHORD = re.compile(r"([0-9]{1,11}(?:\.[0-9]{1,9})?)(?:-([0-9a-f-]{52}))?")
 _PLAIN = re.compile(
     r"v=1;t=([0-9]{1,11}\.[0-9]{6})(;mode=(?:child|link|none);reason=[a-z][a-z-]{0,31};rank=[1-9][0-9]?)"
@@ -81,7 +82,7 @@ def decode_context(text: object) -> SpanContext | None:
 def context_in(found: re.Match[str]) -> SpanContext:
     """The span context that ``IDS`` has matched."""
     trace_id, span_id, flags = found.groups()
-    return SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+    return SpanContext(int(trace_id, 16), int(span_id, 16), True, _FLAGS[flags])
 
 
 def encode_headers(contexts: Iterable[SpanContext], *, dropped: int = 0) -> str:

@@ -35,6 +35,7 @@ _TOKEN = r"[ \t]*[!#-'*+.^_`|~0-9A-Za-z-]+[ \t]*"
 _VALUE = r"=[ \t]*[!#-+\--:<-\[\]-~]*[ \t]*"
 _ENTRY = re.compile(f"{_TOKEN}{_VALUE}(?:;{_TOKEN}(?:{_VALUE})?)*")
 _TRACEPARENT = re.compile(f"00-{IDS}")
+_BESIDES = frozenset({"tracestate", "baggage"})
 _EMPTY = Context()
 
 
@@ -110,13 +111,17 @@ def inject(
     that fails costs what it would have written, and no more.
     """
     trace_id, span_id, _, flags, state, valid = span_context  # its properties are Python calls
-    others = headers.pop("baggage", None) if allowed is not True or len(context) > 1 else None
     if valid and "tracestate" in headers:
         del headers["tracestate"]  # of another trace
-    # Nothing but a span is in this context, and so no baggage.
-    plain = valid and len(context) == 1 and state is DEFAULT_TRACE_STATE and _plain()
-    if plain or (not _propagated(headers, context, allowed) and valid):
-        headers["traceparent"] = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    traceparent = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+    if valid and len(context) == 1 and state is DEFAULT_TRACE_STATE and _plain():
+        headers["traceparent"] = traceparent  # nothing but a span is in this context, and so no baggage
+        if allowed is not True:
+            headers.pop("baggage", None)
+        return
+    others = headers.pop("baggage", None) if allowed is not True or len(context) > 1 else None
+    if not _propagated(headers, context, allowed) and valid:
+        headers["traceparent"] = traceparent
     if allowed is True and isinstance(others, str):
         headers["baggage"] = _merged(others, headers.get("baggage"))
 
@@ -147,10 +152,10 @@ def drop(headers: dict[str, Any]) -> None:
 def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, SpanContext | None]:
     """The context that the message of ``request`` carries and nothing else, with the ``allowed`` baggage; its span."""
     fields, nested = vars(request), request.headers
-    text, more = fields.get("traceparent"), fields.get("tracestate") or fields.get("baggage")
-    if not more and nested.__class__ is dict:  # people nest headers for Celery 5.2
-        more = nested.get("tracestate") or nested.get("baggage")
-    if isinstance(text, str) and not more and _plain():
+    text, alone = fields.get("traceparent"), fields.keys().isdisjoint(_BESIDES)
+    if alone and nested.__class__ is dict:  # people nest headers for Celery 5.2
+        alone = nested.keys().isdisjoint(_BESIDES)
+    if alone and isinstance(text, str) and _plain():
         found = _TRACEPARENT.fullmatch(text)
         if found is not None:
             parent = context_in(found)

@@ -34,12 +34,12 @@ class PeriodicFlush:
 
     def after_task(self) -> None:
         """``task_postrun``: have everything exported within the interval."""
-        config = self._telemetry.resolved
-        if config is None or config.flush_interval is None:
+        interval = self._telemetry.flush_interval
+        if interval is None:
             return
         if self._process != os.getpid():  # the first task of this process
             self._process, self._task_ended = os.getpid(), threading.Event()
-            task_ended, interval = self._task_ended, config.flush_interval
+            task_ended = self._task_ended
             in_new_thread(lambda: self._repeat(task_ended, interval))
         self._task_ended.set()
 
