@@ -8,6 +8,7 @@ messaging conventions (https://opentelemetry.io/docs/specs/semconv/messaging/).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from celery_otel_links._config.conventions import Broker, Style
@@ -84,7 +85,7 @@ def consumer(
     attributes = stamped.copy()
     identifier = str(fields.get("id"))
     if hostname := fields.get("hostname"):
-        attributes[names.HOSTNAME] = printable(str(hostname))
+        attributes[names.HOSTNAME] = _hostname(str(hostname))
     if facts is not PLAIN_IN or dropped or contrib:
         if facts.redelivered:
             attributes[names.REDELIVERED] = True
@@ -101,6 +102,12 @@ def consumer(
     else:
         _identify(attributes, identifier, fields.get("root_id"))
     return attributes
+
+
+@lru_cache(maxsize=16)
+def _hostname(name: str) -> str:
+    """The name of a worker, which all its tasks share."""
+    return printable(name)
 
 
 def _identify(attributes: Attributes, identifier: str, root: object) -> None:

@@ -17,11 +17,13 @@ def generator_of(tracer: Any) -> Any:
     return generator if all(callable(getattr(generator, name, None)) for name in names) else None
 
 
-def choose(generator: Any, producer: SpanContext, parent: SpanContext | None) -> SpanContext:
-    """An identity for the run span of the message that ``producer`` sends: in the trace of ``parent``, or a new one."""
+def choose(generator: Any, random: int, producer: SpanContext, parent: SpanContext | None) -> SpanContext:
+    """An identity for the run span of the message that ``producer`` sends: in the trace of ``parent``, or a new one.
+
+    ``random`` is the :func:`random_flag` of the generator.
+    """
     trace_id = parent.trace_id if parent else generator.generate_trace_id()
-    random = parent.trace_flags & _RANDOM if parent else _RANDOM * _random(generator)
-    flags = producer.trace_flags & ~_RANDOM | random
+    flags = producer.trace_flags & ~_RANDOM | (parent.trace_flags & _RANDOM if parent else random)
     return SpanContext(trace_id, generator.generate_span_id(), True, TraceFlags(flags))
 
 
@@ -57,7 +59,7 @@ class _Identity:
         return getattr(self._generator, name)
 
 
-def _random(generator: Any) -> bool:
-    """Whether its trace ids are random, as the W3C flag says; generators that are older than the flag do not tell."""
+def random_flag(generator: Any) -> int:
+    """The W3C flag of trace ids that are random; generators that are older than the flag do not tell."""
     is_random = getattr(generator, "is_trace_id_random", None)
-    return bool(is_random and is_random())
+    return _RANDOM if is_random and is_random() else 0

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 
 from celery_otel_links._declared import names
 from celery_otel_links._emit.attributes import Attributes
-from celery_otel_links._emit.reserved_ids import choose, generator_of, start_as
+from celery_otel_links._emit.reserved_ids import choose, generator_of, random_flag, start_as
 from celery_otel_links._rules.facts import LINK_KINDS, MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
 
@@ -35,6 +35,7 @@ class Spans:
         self._provider: TracerProvider | None = None
         self._tracer: Tracer = trace.NoOpTracer()
         self._generator: Any = None
+        self._random = 0
         self.most_links: int = MAX_LINKS
         self._skips = False
 
@@ -61,6 +62,7 @@ class Spans:
     def _settle(self, provider: TracerProvider) -> None:
         self._tracer = tracer = provider.get_tracer(names.SCOPE, self._version, schema_url=names.SCHEMA)
         self._generator = generator_of(tracer)
+        self._random = random_flag(self._generator)
         most = getattr(getattr(tracer, "_span_limits", None), "max_links", None)
         self.most_links = min(most, MAX_LINKS) if isinstance(most, int) else MAX_LINKS
         self._skips = _drops_below_unsampled(getattr(tracer, "sampler", None))
@@ -101,14 +103,14 @@ class Spans:
         """
         if self._generator is None or not producer.is_recording():
             return None
-        identity = choose(self._generator, producer.get_span_context(), parent)
+        identity = choose(self._generator, self._random, producer.get_span_context(), parent)
         # Added after the start: a sampler that follows links must not see one that points forward.
         producer.add_link(identity, _KINDS["consumer"])
         return identity
 
 
-def finish(span: Span, *, state: str | None, error: BaseException | None, end: float | None = None) -> None:
-    """End ``span`` at ``end`` (seconds since the epoch; None is now).
+def finish(span: Span, state: str | None, error: BaseException | None, end: int | None = None) -> None:
+    """End ``span`` at ``end`` (nanoseconds since the epoch; None is now).
 
     A span without an error keeps the status UNSET, as the conventions ask.
     """
@@ -118,7 +120,7 @@ def finish(span: Span, *, state: str | None, error: BaseException | None, end: f
         if error is not None and span.is_recording():
             _fail(span, error)
     finally:
-        span.end(None if end is None else int(end * 1e9))
+        span.end(end)
 
 
 def _drops_below_unsampled(sampler: Any) -> bool:

@@ -21,13 +21,12 @@ _MARKS = ("group", "chord", "chain", "eta", "retries", "is_eager", SECOND, MESSA
 
 def outgoing(message: Message, publisher: Publisher | None) -> Outgoing:
     """The facts of a message that Celery is about to publish, for protocols 2 (tuple body) and 1 (dict body)."""
-    name, headers, body = message[:3]
-    if isinstance(body, dict):
+    name, fields, body = message.name, message.headers, message.body
+    args, embed = None, {}
+    if isinstance(body, (tuple, list)) and len(body) > 2:
+        args, embed = body[0], body[2]
+    elif isinstance(body, dict):
         fields, args, embed = body, body.get("args"), body
-    elif isinstance(body, (tuple, list)) and len(body) > 2:
-        fields, args, embed = headers, body[0], body[2]
-    else:
-        fields, args, embed = headers, None, {}
     get = fields.get
     if publisher is not None and publisher.plain and get("id") != publisher.id:
         publisher = None

@@ -35,7 +35,6 @@ class Delivery(NamedTuple):
     """A message as a worker got it. Everything that its span will have when it starts is known."""
 
     plan: Plan
-    id: str
     request: Request
     facts: Incoming
     start: float
@@ -49,13 +48,21 @@ class Delivery(NamedTuple):
     """The context that the message carries, and nothing else."""
     creation: SpanContext | None
     """The creation context."""
-    origin: SpanContext | None
-    """The creation context with which the story left the trace where it began."""
     relation: Relation
     latency: Latency | None
     """None of a task that ran without a message."""
     others: tuple[Latency, ...] = ()
     """Of a batch: the latencies of all messages but the one that was published first."""
+
+    @property
+    def id(self) -> str:
+        """Of the task; empty of a batch."""
+        return "" if self.facts.messages else str(self.request.id)
+
+    @property
+    def origin(self) -> SpanContext | None:
+        """The creation context with which the story left the trace where it began; with a link, it leaves it here."""
+        return self.claims.origin or (self.creation if self.decision.mode == "link" else None)
 
 
 def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start: float, most_links: int) -> Delivery:
@@ -94,12 +101,8 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
         if latency is None:
             first_published = claims.first_published if facts.retries else None
             latency = measure(start, published, facts.eta, received_at(request), first_published, claims.captured)
-    origin = claims.origin
-    if origin is None and decision.mode == "link":
-        origin = creation  # it leaves the trace here
     return Delivery(
         plan,
-        str(request.id),
         request,
         facts,
         start,
@@ -109,7 +112,6 @@ def deliver(config: Config, plan: Plan, facts: Incoming, request: Request, start
         stamp,
         carried,
         creation,
-        origin,
         relation,
         latency,
     )
@@ -120,17 +122,15 @@ def _deliver_batch(plan: Plan, facts: Incoming, request: Request, start: float, 
     decision, relation, published, origin, latency, others = batch_of(messages, plan.trust, start, most_links)
     return Delivery(
         plan=plan,
-        id="",
         request=request,
         facts=facts,
         start=start,
         published=published,
-        claims=NOTHING,
+        claims=NOTHING._replace(origin=origin),
         decision=decision,
         stamp=plan.stamp(decision),
         carried=_EMPTY,
         creation=None,
-        origin=origin,
         relation=relation,
         latency=latency,
         others=others,
@@ -188,15 +188,10 @@ class Attempt:
     over = False
     """Whether it has ended; a thread of the task may hold on to it."""
     span: Span | None = None
-    context: SpanContext | None = None
-    """Of its run span."""
-    first: SpanContext | None = None
-    """Where the attempts of its task belong: their parent."""
-    origin: SpanContext | None = None
     token: Token[Context] | None = None
     instruments: Instruments | None = None
     started = 0.0
-    """By ``perf_counter``."""
+    """By ``perf_counter``, where something is measured."""
     header_runs: str | None = None
     """The header with the run spans of the header tasks, once it is known: a body may be several messages."""
 
@@ -204,6 +199,21 @@ class Attempt:
         self.task_id = task_id
         self.outer = outer
         """The attempt in which this one runs, eagerly."""
+
+    @property
+    def context(self) -> SpanContext | None:
+        """Of its run span."""
+        if self.span is None:
+            return None
+        span_context = self.span.get_span_context()
+        return span_context if span_context.is_valid else None
+
+    @property
+    def origin(self) -> SpanContext | None:
+        """The creation context with which the story left the trace where it began."""
+        delivery, outer = self.delivery, self.outer
+        inherited = outer.origin if delivery.facts.eager and outer is not None and outer.known else None
+        return delivery.origin or inherited
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -223,7 +233,7 @@ class Attempt:
             creation=delivery.creation,
             origin=self.origin,
             context=self.context,
-            first=self.first,
+            first=delivery.relation.parent or self.context,
         )
 
 

@@ -143,7 +143,10 @@ class Publisher:
             claims = claims_of(facts, stamp.decision, predecessor, moment)
         reserved = None
         if not (plan.excluded or (len(context) > 1 and not is_instrumentation_enabled())):
-            publishing.plan, publishing.stamp, publishing.started = plan, stamp, time.perf_counter()
+            publishing.plan, publishing.stamp = plan, stamp
+            publishing.instruments = telemetry.metrics.active()
+            if publishing.instruments is not None:
+                publishing.started = time.perf_counter()
             if flags & 1 or not telemetry.spans.skips(active):
                 context, reserved = self._start(publishing, plan, message, facts, claims, context)
                 if config.publish_hook is not None and publishing.span is not None and publishing.span.is_recording():
@@ -187,9 +190,9 @@ class Publisher:
         return context, reserved
 
     def _end(self, publishing: Publishing, plan: Plan, error: BaseException | None) -> None:
-        span, started = publishing.span, publishing.started
+        span, started, instruments = publishing.span, publishing.started, publishing.instruments
         try:
-            if instruments := self._telemetry.metrics.active():
+            if instruments is not None:
                 seconds = None if started is None else time.perf_counter() - started
                 failed = None if error is None else type_name(error)
                 context = None if span is None else span.get_span_context()
@@ -197,10 +200,8 @@ class Publisher:
                 instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
                 if publishing.asked.drift is not None:
                     instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)
-            if span is not None and error is None:
-                span.end()
-            elif span is not None:
-                finish(span, state=None, error=error)
+            if span is not None:
+                finish(span, None, error)
         except PASSING:
             raise
         except Exception:

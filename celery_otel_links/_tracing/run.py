@@ -11,10 +11,11 @@ from celery import Celery
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import Span, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, SpanContext, StatusCode, set_span_in_context
 
 from celery_otel_links._declared.names import RETRY_REASON
 from celery_otel_links._emit.attributes import consumer
+from celery_otel_links._emit.instruments import Instruments
 from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.facts import MODES, LostAttempt, Request
@@ -35,7 +36,8 @@ class Runner:
     """Receives what happens when this process runs a task.
 
     ``begin`` and ``claim`` are asked before an attempt has a span, and before that ends; the second says whether this
-    process reports the attempt, and not the main process of its pool. ``ended`` gets the state after the end.
+    process reports the attempt, and not the main process of its pool. ``ended`` gets the state after an end that is
+    without one, or, with ``flush_interval``, after any.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Runner:
         if attempt is not None and attempt.task_id == task_id:  # otherwise a signal came before the attempt was there
             try:
                 if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
-                    self._end(attempt, task.throws, retval, state)
+                    self._end(attempt, task, retval, state)
             except PASSING:
                 raise
             except Exception:
@@ -86,7 +88,8 @@ class Runner:
                 attempt.over = True
                 if attempt.token is not None:
                     otel.detach(attempt.token)
-        self._ended(state)
+        if state is None or self._telemetry.flush_interval is not None:
+            self._ended(state)
 
     def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
@@ -96,37 +99,26 @@ class Runner:
         if facts.messages:
             plan = _least_trusted(plans, app, task, name, request)
         delivery = deliver(config, plan, facts, request, now, telemetry.spans.most_links)
-        attempt.delivery, attempt.origin, attempt.known = delivery, delivery.origin, True
-        if facts.eager and attempt.outer is not None and attempt.origin is None:
-            attempt.origin = attempt.outer.origin
+        attempt.delivery, attempt.known = delivery, True
         if plan.excluded or (otel.get_current() and not is_instrumentation_enabled()):
             attempt.token = otel.attach(delivery.carried)
             return
-        attempt.traced, attempt.started = True, time.perf_counter()
-        span, context = None, delivery.carried
+        attempt.traced = True
+        context = delivery.carried
         try:
-            span, context = open_span(telemetry, delivery)
+            attempt.span, context = open_span(telemetry, delivery)
         except PASSING:
             raise
         except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
             swallow("the start of a run span")
         attempt.token = otel.attach(context)
-        if span is not None:
-            attempt.span, span_context = span, span.get_span_context()
-            *_, valid = span_context  # its properties are Python calls
-            attempt.context = span_context if valid else None
-        attempt.first = delivery.relation.parent or attempt.context
         attempt.instruments = instruments = telemetry.metrics.active()
-        if instruments and delivery.latency is not None:
-            for latency in (delivery.latency, *delivery.others):
-                stamped = latency.enqueue_to_start is not None
-                instruments.started(plan.task_labels, plan.operation_labels, latency, stamped, attempt.context)
-            if facts.second:
-                instruments.redelivered(plan.task_labels)
-        hook = config.run_hook
-        if hook is not None and span is not None and span.is_recording():
+        if instruments is not None:
+            attempt.started = time.perf_counter()
+            _record_start(instruments, delivery, attempt.context)
+        if config.run_hook is not None and attempt.span is not None and attempt.span.is_recording():
             with contained("run_hook"):
-                hook(span, request)
+                config.run_hook(attempt.span, request)
         if facts.header_of is not None and attempt.context is not None:
             chord_store.store(app, facts.header_of, delivery.id, attempt.context, config.fan_in)
 
@@ -140,16 +132,17 @@ class Runner:
             return outer
         with contained("the end of a batch"):
             if self._claim(outer.delivery.request) and outer.traced:
-                self._end(outer, (), SystemExit("The batch was ended from outside"), "FAILURE")
+                self._end(outer, None, SystemExit("The batch was ended from outside"), "FAILURE")
         if outer.token is not None:
             otel.detach(outer.token)
         return outer.outer
 
-    def _end(self, attempt: Attempt, throws: Any, retval: Any, state: str | None) -> None:
-        delivery, span = attempt.delivery, attempt.span
-        result = SUCCESS if state == "SUCCESS" else outcome(state, retval, sys.exc_info()[1], throws)
+    def _end(self, attempt: Attempt, task: Any, retval: Any, state: str | None) -> None:
+        delivery, span, instruments, result = attempt.delivery, attempt.span, attempt.instruments, SUCCESS
+        if state != "SUCCESS":
+            result = outcome(state, retval, sys.exc_info()[1], getattr(task, "throws", ()))
         try:
-            if instruments := attempt.instruments:
+            if instruments is not None:
                 end = (result.state, None if result.error is None else type_name(result.error))
                 seconds, plan = time.perf_counter() - attempt.started, delivery.plan
                 instruments.ended(plan.task_labels, plan.operation_labels, end, seconds, attempt.context)
@@ -158,11 +151,28 @@ class Runner:
                     instruments.ran_on(plan.route.name, str(worker), seconds)
         finally:
             if span is not None:
-                if result.reason is not None:
-                    span.set_attribute(RETRY_REASON, result.reason)
-                if delivery.facts.messages and result == _FAILED:
-                    span.set_status(StatusCode.ERROR, "celery-batches has logged the error")  # and says it nowhere else
-                finish(span, state=result.state, error=result.error)
+                if result is not SUCCESS:
+                    _explain(span, delivery, result)
+                finish(span, result.state, result.error)
+
+
+def _record_start(instruments: Instruments, delivery: Delivery, context: SpanContext | None) -> None:
+    plan, latency = delivery.plan, delivery.latency
+    if latency is None:
+        return
+    for one in (latency, *delivery.others):
+        stamped = one.enqueue_to_start is not None
+        instruments.started(plan.task_labels, plan.operation_labels, one, stamped, context)
+    if delivery.facts.second:
+        instruments.redelivered(plan.task_labels)
+
+
+def _explain(span: Span, delivery: Delivery, result: Outcome) -> None:
+    """Add to ``span`` what an end that is no success has to say, besides its state and its error."""
+    if result.reason is not None:
+        span.set_attribute(RETRY_REASON, result.reason)
+    if delivery.facts.messages and result == _FAILED:
+        span.set_status(StatusCode.ERROR, "celery-batches has logged the error")  # and says it nowhere else
 
 
 def open_span(telemetry: Telemetry, delivery: Delivery, at: float | None = None) -> tuple[Span | None, Context]:
@@ -211,6 +221,6 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
         return
     span, _ = open_span(telemetry, delivery, start)
     if span is not None:
-        finish(span, state=lost.state, error=lost.error, end=now)
+        finish(span, lost.state, lost.error, int(now * 1e9))
     if instruments := telemetry.metrics.active():
         instruments.unfinished(plan.task_labels, (lost.state, None if lost.error is None else type_name(lost.error)))

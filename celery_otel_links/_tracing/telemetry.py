@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
+from itertools import count
 from typing import Any, Protocol
 
 from celery import Celery
@@ -124,15 +126,9 @@ class PublishCounts:
         forgets(self)
 
     def forget(self) -> None:
-        """In a forked child, where a lock that another thread held would never be released."""
-        self._lock = threading.Lock()
-        self._counts: dict[int, int] = {}
+        """In a forked child, which has published nothing yet."""
+        self._counter: Callable[[int], Iterator[int]] = lru_cache(_SPANS_COUNTED)(count)
 
     def with_one_more(self, span_id: int) -> int:
         """The number of messages that this span has published, with the one that it is publishing."""
-        with self._lock:
-            counts = self._counts
-            count = counts[span_id] = counts.pop(span_id, 0) + 1
-            if len(counts) > _SPANS_COUNTED:  # the one that has published nothing for longest
-                del counts[next(iter(counts))]
-            return count
+        return next(self._counter(span_id)) - span_id + 1  # each counts from the id of its span

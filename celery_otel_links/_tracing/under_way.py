@@ -13,6 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from celery_otel_links._declared.names import BEAT_DRIFT, BEAT_ENTRY, LATENCY_HANDOVER
+from celery_otel_links._emit.instruments import Instruments
 from celery_otel_links._rules.facts import Mode
 from celery_otel_links._tracing.plans import Plan, Stamp
 
@@ -51,11 +52,12 @@ class Publishing:
     """Of a message that gets a span, or would if its trace was sampled."""
     stamp: Stamp
     span: Span | None = None
+    instruments: Instruments | None = None
     token: Token[Context] | None = None
     interrupted: BaseException | None = None
     """What Celery raised into the task while its message was made."""
     started: float | None = None
-    """By ``perf_counter``; None where the end can't be seen."""
+    """By ``perf_counter``; None where nothing is measured, or the end can't be seen."""
 
 
 under_way: ContextVar[Publishing | None] = ContextVar("celery_otel_links_publishing", default=None)

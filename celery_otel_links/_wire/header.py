@@ -34,7 +34,7 @@ _FLAGS = {f"{flags:02x}": TraceFlags(flags) for flags in range(256)}
 _CHORD = re.compile(r"([0-9]{1,11}(?:\.[0-9]{1,9})?)(?:-([0-9a-f-]{52}))?")
 _PLAIN = re.compile(
     r"v=1;t=([0-9]{1,11}\.[0-9]{6})(;mode=(?:child|link|none);reason=[a-z][a-z-]{0,31};rank=[1-9][0-9]?)"
-    r"(?:;reserved=([0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}))?"
+    rf"(?:;reserved={IDS})?"
 )
 _VERSION = re.compile(r"v=[1-9][0-9]?(?:;|$)")
 
@@ -64,8 +64,8 @@ def decode_plainly(text: object) -> tuple[float, str, SpanContext | None] | None
     found = _PLAIN.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
-    published, decided, reserved = found.groups()
-    return float(published), decided, None if reserved is None else decode_context(reserved)
+    published, decided, trace_id, span_id, flags = found.groups()
+    return float(published), decided, None if trace_id is None else context_of(trace_id, span_id, flags)
 
 
 def encode_context(context: SpanContext) -> str:
@@ -76,12 +76,11 @@ def encode_context(context: SpanContext) -> str:
 def decode_context(text: object) -> SpanContext | None:
     """The span context that ``text`` names, or None where it is not one."""
     found = _CONTEXT.fullmatch(text) if isinstance(text, str) else None
-    return None if found is None else context_in(found)
+    return None if found is None else context_of(*found.groups())
 
 
-def context_in(found: re.Match[str]) -> SpanContext:
-    """The span context that ``IDS`` has matched."""
-    trace_id, span_id, flags = found.groups()
+def context_of(trace_id: str, span_id: str, flags: str) -> SpanContext:
+    """The span context of what ``IDS`` has matched."""
     return SpanContext(int(trace_id, 16), int(span_id, 16), True, _FLAGS[flags])
 
 

@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from celery_otel_links._errors import contained
 from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import header
-from celery_otel_links._wire.header import IDS, context_in
+from celery_otel_links._wire.header import IDS, context_of
 
 MAX_LENGTH = 8192
 """Longer fields are not read: the W3C limit for baggage, the longest of them."""
@@ -158,7 +158,7 @@ def extract(request: Request, allowed: bool | frozenset[str]) -> tuple[Context, 
     if alone and isinstance(text, str) and _plain():
         found = _TRACEPARENT.fullmatch(text)
         if found is not None:
-            parent = context_in(found)
+            parent = context_of(*found.groups())
             return set_span_in_context(NonRecordingSpan(parent), _EMPTY), parent
     try:
         context = propagate.extract(request, _EMPTY, _GETTER)
