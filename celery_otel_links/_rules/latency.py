@@ -69,7 +69,7 @@ def measure(
 
 def plainly_measured(start: float, published: float, received: object) -> Latency | None:
     """What :func:`measure` gives of these three times alone; None unless they follow each other."""
-    if not isinstance(received, float) or not published <= received <= start:
+    if not isinstance(received, float) or not 0 < published <= received <= start:
         return None
     whole, broker = start - published, received - published
     return Latency(whole, None, whole, broker, whole - broker)

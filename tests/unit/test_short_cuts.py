@@ -18,8 +18,9 @@ from celery_otel_links._rules import message as _message
 from celery_otel_links._rules.canvas import Publisher, next_id
 from celery_otel_links._rules.claims import Moment, claims_of
 from celery_otel_links._rules.facts import PLAIN_IN, PLAIN_OUT, Claims, Decision, Incoming, Message
-from celery_otel_links._rules.latency import Latency
+from celery_otel_links._rules.latency import Latency, measure, plainly_measured
 from celery_otel_links._rules.message import incoming, outgoing
+from celery_otel_links._rules.request import RECEIVED
 from celery_otel_links._tracing import delivery as _delivery
 from celery_otel_links._wire import header as _wire
 from celery_otel_links._wire.header import HEADER
@@ -139,10 +140,24 @@ def carried(delivery):
     return get_current_span(delivery.carried).get_span_context(), dict(baggage.get_all(delivery.carried))
 
 
-@given(configs, st.none() | modes, nearly_plain, st.none() | contexts, st.floats(0, 1e10), st.booleans())
-def test_a_plain_delivery_is_the_one_of_the_general_way(config, attribute, text, creation, start, tenant):
+moments = st.tuples(times, times, times).map(sorted) | st.tuples(times, times | st.none(), times)
+
+
+@given(moments)
+def test_the_latency_of_a_plain_delivery_is_the_one_that_is_measured(moments):
+    published, received, start = moments
+    plain = plainly_measured(start, published, received)
+    if plain is None:
+        assert received is None or not 0 < published <= received <= start
+    else:
+        assert plain == measure(start, published, None, received)
+
+
+@given(configs, st.none() | modes, nearly_plain, st.none() | contexts, moments, st.booleans())
+def test_a_plain_delivery_is_the_one_of_the_general_way(config, attribute, text, creation, moments, tenant):
     plan = plan_of(config, attribute)
-    told = {"id": "1", HEADER: text, "delivery_info": INFO}
+    _, received, start = moments
+    told = {"id": "1", HEADER: text, "delivery_info": INFO, RECEIVED: received}
     if creation is not None:
         told["traceparent"] = f"00-{creation.trace_id:032x}-{creation.span_id:016x}-{creation.trace_flags:02x}"
     if tenant:
