@@ -80,12 +80,16 @@ class Histogram:
 
     def __init__(self, meter: Meter, name: str, declared: names.Declared) -> None:
         self._series = Series(declared.attributes)
+        self._sets = self._series.sets
         self._record = _recording(_created(meter, name, declared))
 
     def record(self, value: float, labels: Labels, context: Context) -> None:
         """Record a value; what has no room leads to no trace, which would stand for all of them."""
-        key = self._series.key(labels)
-        self._record(value, self._series.sets[key], context if key is labels else _NOWHERE)
+        attributes = self._sets.get(labels)
+        if attributes is None:
+            key = self._series.key(labels)
+            attributes, context = self._sets[key], context if key is labels else _NOWHERE
+        self._record(value, attributes, context)
 
 
 class Instruments:
@@ -194,7 +198,8 @@ class Instruments:
         labels, context = (*task, *end), _context(span)
         self._counts[names.TASK_OUTCOMES].add(labels)
         self._time(names.TASK_DURATION, seconds, labels, context)
-        self._time(names.PROCESS_DURATION, seconds, (*operation, end[1]), context)
+        if names.PROCESS_DURATION in self._times:
+            self._time(names.PROCESS_DURATION, seconds, (*operation, end[1]), context)
 
     def _time(self, name: str, seconds: float | None, labels: Labels, context: Context) -> None:
         histogram = self._times.get(name)
