@@ -24,13 +24,13 @@ from celery_otel_links._emit.spans import finish
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
-from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Decision, Message, Mode, Outgoing, Shape
+from celery_otel_links._rules.facts import PLAIN_OUT, Claims, Message, Mode, Outgoing, Shape
 from celery_otel_links._rules.message import outgoing
 from celery_otel_links._rules.policy import beyond
 from celery_otel_links._rules.request import RECEIVED, SECOND
 from celery_otel_links._rules.texts import type_name
 from celery_otel_links._tracing.delivery import Attempt, current_attempt
-from celery_otel_links._tracing.plans import Plan
+from celery_otel_links._tracing.plans import Plan, Stamp
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._tracing.under_way import NOTHING_ASKED, Publishing, under_way
 from celery_otel_links._wire import chord_store, w3c
@@ -127,18 +127,11 @@ class Publisher:
         call = asked.mode
         if wire.CALL_HEADER in headers or TASK_ATTRIBUTE in message.properties:
             call = _asked_by_call(message) or call
-        _, span_id, _, flags, _, valid = active  # its properties are Python calls
-        counts, looped = telemetry.published, False
-        if valid and facts.shape is Shape.SINGLE and counts.most is not None:
-            looped = counts.with_one_more(span_id) > counts.most
-        if facts is PLAIN_OUT and attempt is None and call is None and not looped and asked.captured is None:
-            stamp = plan.plain or plan.decide_plainly()
-            claims = stamp.claims
-        else:
-            threshold = config.delay_threshold
-            delayed = facts.eta is not None and beyond(facts.eta - now, threshold)
-            stamp = plan.stamp(_decided(plan, facts.shape, call, attempt, looped=looped, delayed=delayed))
-            moment = Moment(now, active, delayed, threshold, asked.captured)
+        delayed = facts.eta is not None and beyond(facts.eta - now, config.delay_threshold)
+        stamp = self._decide(plan, facts, call, active, delayed, attempt)
+        claims = stamp.claims
+        if facts is not PLAIN_OUT or attempt is not None or asked.captured is not None:
+            moment = Moment(now, active, delayed, config.delay_threshold, asked.captured)
             predecessor = None if attempt is None else attempt.predecessor
             claims = claims_of(facts, stamp.decision, predecessor, moment)
         reserved = None
@@ -147,7 +140,7 @@ class Publisher:
             publishing.instruments = telemetry.metrics.active()
             if publishing.instruments is not None:
                 publishing.started = time.perf_counter()
-            if flags & 1 or not telemetry.spans.skips(active):
+            if not telemetry.spans.skips(active):
                 context, reserved = self._start(publishing, plan, message, facts, claims, context)
                 if config.publish_hook is not None and publishing.span is not None and publishing.span.is_recording():
                     with contained("publish_hook"):
@@ -165,6 +158,31 @@ class Publisher:
             headers[wire.HEADER] = wire.encode(now, claims._replace(reserved=reserved))
         if facts is not PLAIN_OUT and facts.shape is Shape.CHORD_BODY and attempt is not None:
             headers[wire.HEADERS_HEADER] = _header_runs(app, attempt, config.fan_in)
+
+    def _decide(
+        self,
+        plan: Plan,
+        facts: Outgoing,
+        call: Mode | None,
+        active: SpanContext,
+        delayed: bool,
+        attempt: Attempt | None,
+    ) -> Stamp:
+        shape, looped, itself = facts.shape, False, False
+        if shape is Shape.SINGLE:
+            looped = self._telemetry.published.looped(active)
+            itself = attempt is not None and attempt.delivery.plan.route.name == plan.route.name
+        if facts is PLAIN_OUT and not (call or looped or itself):
+            return plan.plain or plan.decide_plainly()
+        decision = plan.decide(
+            call=call,
+            fan_out=shape is Shape.FAN_OUT,
+            looped=looped,
+            publishes_itself=itself,
+            delayed=delayed,
+            inherited=attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None,
+        )
+        return plan.stamp(decision)
 
     def _start(
         self, publishing: Publishing, plan: Plan, message: Message, facts: Outgoing, claims: Claims, context: Context
@@ -209,21 +227,6 @@ class Publisher:
         finally:
             if publishing.token is not None:
                 otel.detach(publishing.token)
-
-
-def _decided(
-    plan: Plan, shape: Shape, call: Mode | None, attempt: Attempt | None, *, looped: bool, delayed: bool
-) -> Decision:
-    """The decision on a message of this ``shape``, which ``attempt`` publishes, if it is published within one."""
-    itself = shape is Shape.SINGLE and attempt is not None and attempt.delivery.plan.route.name == plan.route.name
-    return plan.decide(
-        call=call,
-        fan_out=shape is Shape.FAN_OUT,
-        looped=looped,
-        publishes_itself=itself,
-        delayed=delayed,
-        inherited=attempt.delivery.decision if attempt is not None and shape is Shape.RETRY else None,
-    )
 
 
 def _asked_by_call(message: Message) -> Mode | None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from celery import Celery
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import SpanContext, TracerProvider
 
 from celery_otel_links._config.conventions import Style
 from celery_otel_links._config.modes import Patterns
@@ -128,6 +128,11 @@ class PublishCounts:
     def forget(self) -> None:
         """In a forked child, which has published nothing yet."""
         self._counter: Callable[[int], Iterator[int]] = lru_cache(_SPANS_COUNTED)(count)
+
+    def looped(self, span: SpanContext) -> bool:
+        """Whether this span has published more than that many, with the message that it is publishing."""
+        _, span_id, _, _, _, valid = span  # its properties are Python calls
+        return valid and self.most is not None and self.with_one_more(span_id) > self.most
 
     def with_one_more(self, span_id: int) -> int:
         """The number of messages that this span has published, with the one that it is publishing."""
