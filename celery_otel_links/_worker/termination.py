@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-
-from billiard import common
+from typing import Any
 
 from celery_otel_links._worker.postponed import Postponed, in_our_code
 
 _NAMES = ("SIGHUP", "SIGQUIT", "SIGTERM")
+_BILLIARD = "billiard.common"
 
 
 class Termination:
@@ -29,7 +29,7 @@ class Termination:
         self._postponed = Postponed()
         self._since: float | None = None
         """Since when a signal waits."""
-        self._numbers: list[int] = []
+        self._handlers: dict[int, Any] = {}
         self._held: list[int] = []
         self.begun: bool = False
         """Whether the process is about to end, by one of the signals."""
@@ -38,14 +38,15 @@ class Termination:
         """In a process of a pool, before a task runs; nothing is done where the handler is not billiard's."""
         if threading.current_thread() is not threading.main_thread():
             return
-        numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-        self._numbers = [number for number in numbers if signal.getsignal(number) is common._shutdown_cleanup]
-        for number in self._numbers:
-            signal.signal(number, self._strike)
+        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+            handler = signal.getsignal(number)
+            if getattr(handler, "__module__", None) == _BILLIARD:
+                self._handlers[number] = handler
+                signal.signal(number, self._strike)
 
     def hold(self) -> None:
         """From now on a second signal waits, too, for our code to be left."""
-        for number in self._numbers:
+        for number in self._handlers:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._strike)
                 self._held.append(number)
@@ -65,4 +66,4 @@ class Termination:
             self._postponed.send_again(number)
             return
         self._since, self.begun = None, True
-        common._shutdown_cleanup(number, frame)
+        self._handlers[number](number, frame)

@@ -42,9 +42,7 @@ def held(tmp_path):
 
 def terminate(site, identifier, signame="SIGTERM"):
     """Returns when the worker has sent the signal."""
-    site.app.control.revoke(
-        identifier, terminate=True, signal=signame, destination=[site.host], reply=True, timeout=10
-    )
+    site.app.control.revoke(identifier, terminate=True, signal=signame, destination=[site.host], reply=True, timeout=10)
 
 
 def ends_of(site, identifier):
