@@ -75,6 +75,19 @@ def test_a_signal_that_finds_the_process_in_our_code_leaves_one_span(open_site, 
 
 
 @pytest.mark.parametrize("point", AT_THE_END)
+def test_the_whole_group_may_be_told_to_end_while_a_span_is_exported(open_site, held, point):
+    """Whoever waits for the result gets it before the span ends; systemd tells the whole group."""
+    with open_site("prefork", app=SLOW_APP, told={point: held.told}, concurrency=1) as site:
+        result = site.app.send_task("end.run_for", (0,))
+        process = held.process
+        assert result.get(timeout=10) is None
+        os.killpg(site.worker.pid, signal.SIGTERM)
+        held.let_go()
+        gone(process)
+        assert ends_of(site, result.id) == [DONE]
+
+
+@pytest.mark.parametrize("point", AT_THE_END)
 def test_a_second_signal_waits_until_the_span_is_exported(open_site, held, tmp_path, point):
     started = tmp_path / "started"
     with open_site("prefork", app=SLOW_APP, told={point: held.told}, concurrency=1) as site:
