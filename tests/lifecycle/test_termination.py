@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -124,4 +125,16 @@ def test_a_second_signal_ends_a_task_that_does_not_end_by_itself(open_site, tmp_
         until(lambda: started.read_text() == "clings", what="the first signal")
         os.kill(process.pid, signal.SIGTERM)
         gone(process)
+        assert ends_of(site, identifier) == [TERMINATED]
+
+
+def test_the_pool_finds_the_exit_status_that_it_would_find_without_us(open_site, tmp_path):
+    """It sends a last signal when the process has said that it is done, which is no second one for us."""
+    started = tmp_path / "started"
+    with open_site("prefork", app=SLOW_APP, concurrency=1) as site:
+        identifier = site.app.send_task("end.wait_for", (str(tmp_path / "never"), str(started))).id
+        until(started.exists, what="the start")
+        os.kill(int(started.read_text()), signal.SIGTERM)
+        until(lambda: " exited with " in site.worker.stderr, what=lambda: f"the end: {site.worker.stderr[-3000:]}")
+        assert re.search(r" exited with '(signal 15 \(SIGTERM\)|exitcode 15)'", site.worker.stderr)
         assert ends_of(site, identifier) == [TERMINATED]
