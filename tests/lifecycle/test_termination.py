@@ -28,12 +28,16 @@ class Held:
 
     @property
     def process(self) -> psutil.Process:
-        reached = self._directory / "reached"
-        until(lambda: reached.exists() and reached.read_text(), what="the process at its point")
-        return psutil.Process(int(reached.read_text()))
+        return process_in(self._directory / "reached")
 
     def let_go(self) -> None:
         (self._directory / "go").touch()
+
+
+def process_in(path):
+    """The process that writes its id into this file."""
+    until(lambda: path.exists() and path.read_text(), what=f"the process in {path.name}")
+    return psutil.Process(int(path.read_text()))
 
 
 @pytest.fixture
@@ -119,8 +123,7 @@ def test_a_second_signal_ends_a_task_that_does_not_end_by_itself(open_site, tmp_
     started = tmp_path / "started"
     with open_site("prefork", app=SLOW_APP, concurrency=1) as site:
         identifier = site.app.send_task("end.cling", (str(started),)).id
-        until(started.exists, what="the start")
-        process = psutil.Process(int(started.read_text()))
+        process = process_in(started)
         terminate(site, identifier)
         until(lambda: started.read_text() == "clings", what="the first signal")
         os.kill(process.pid, signal.SIGTERM)
@@ -133,8 +136,7 @@ def test_the_pool_finds_the_exit_status_that_it_would_find_without_us(open_site,
     started = tmp_path / "started"
     with open_site("prefork", app=SLOW_APP, concurrency=1) as site:
         identifier = site.app.send_task("end.wait_for", (str(tmp_path / "never"), str(started))).id
-        until(started.exists, what="the start")
-        os.kill(int(started.read_text()), signal.SIGTERM)
+        os.kill(process_in(started).pid, signal.SIGTERM)
         until(lambda: " exited with " in site.worker.stderr, what=lambda: f"the end: {site.worker.stderr[-3000:]}")
         assert re.search(r" exited with '(signal 15 \(SIGTERM\)|exitcode 15)'", site.worker.stderr)
         assert ends_of(site, identifier) == [TERMINATED]
