@@ -39,6 +39,7 @@ from celery_otel_links._worker.process_flush import ChildFlush, ExitFlush, Perio
 from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.started_after import StartedAfter
 from celery_otel_links._worker.takeover import Takeover
+from celery_otel_links._worker.termination import Termination
 
 logger: logging.Logger = logging.getLogger("celery_otel_links")
 
@@ -66,16 +67,17 @@ class CeleryLinksInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
         if not found.config.enabled:
             return
         self.configuration = configuration
-        self.telemetry = Telemetry(configuration=configuration, **arguments)
+        self.telemetry = telemetry = Telemetry(configuration=configuration, **arguments)
         self._board = AttemptBoard()
-        self._child = Child(self._board)
+        termination = Termination(lambda: telemetry.flush_timeout)
+        self._child = Child(self._board, termination)
         self.receipts: Receipts = Receipts()
         reported = partial(report, self.telemetry)
         takeover = Takeover(self._board, reported)
         self._lost = LostAttempts(self._board, self.receipts, takeover)
         self._never_ran = NeverRan(self.receipts, reported)
         self._periodic_flush = PeriodicFlush(self.telemetry)
-        self._child_flush = ChildFlush(self.telemetry)
+        self._child_flush = ChildFlush(telemetry, termination)
         self._exit_flush = ExitFlush(self.telemetry, takeover.settle)
         self._publisher = Publisher(self.telemetry, self._enabled)
         self._runner = Runner(self.telemetry, begin=self._child.begin, claim=self._child.claim, ended=self._task_ended)

@@ -77,7 +77,7 @@ class Runner:
         attempt = running.get()
         if attempt is not None and attempt.task_id == task_id:  # otherwise a signal came before the attempt was there
             try:
-                if self._claim(attempt.delivery.request if attempt.known else task.request) and attempt.traced:
+                if attempt.traced and self._claim(attempt.delivery.request):
                     self._end(attempt, task, retval, state)
             except PASSING:
                 raise
@@ -103,7 +103,6 @@ class Runner:
         if plan.excluded or (otel.get_current() and not is_instrumentation_enabled()):
             attempt.token = otel.attach(delivery.carried)
             return
-        attempt.traced = True
         context = delivery.carried
         try:
             attempt.span, context = open_span(telemetry, delivery)
@@ -111,6 +110,7 @@ class Runner:
             raise
         except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
             swallow("the start of a run span")
+        attempt.traced = True  # not before: if a signal has ended the start, the main process reports the attempt
         attempt.token = otel.attach(context)
         attempt.instruments = instruments = telemetry.metrics.active()
         if instruments is not None:
@@ -131,7 +131,7 @@ class Runner:
         if request.is_eager or not (outer.known and outer.delivery.facts.messages):
             return outer
         with contained("the end of a batch"):
-            if self._claim(outer.delivery.request) and outer.traced:
+            if outer.traced and self._claim(outer.delivery.request):
                 self._end(outer, None, SystemExit("The batch was ended from outside"), "FAILURE")
         if outer.token is not None:
             otel.detach(outer.token)

@@ -9,13 +9,15 @@ from celery_otel_links._rules.facts import Request
 from celery_otel_links._rules.request import received_at
 from celery_otel_links._worker.attempt_board import BEGUN, CLAIMED, LEFT, PID, SINCE, TAKEN, AttemptBoard
 from celery_otel_links._worker.soft_limit import SoftLimit
+from celery_otel_links._worker.termination import Termination
 
 
 class Child:
     """This process, if it is one that a worker's main process has started to run tasks."""
 
-    def __init__(self, board: AttemptBoard) -> None:
+    def __init__(self, board: AttemptBoard, termination: Termination) -> None:
         self._board = board
+        self._termination = termination
         self._slot: memoryview[float] | None = None
         self._soft_limit: SoftLimit | None = None
 
@@ -35,9 +37,10 @@ class Child:
         slot = self._slot
         if slot is None:
             return
-        if self._soft_limit is None:  # the first task: billiard installs its handler after ``worker_process_init``
+        if self._soft_limit is None:  # the first task: billiard installs its handlers after ``worker_process_init``
             self._soft_limit = SoftLimit()
             self._soft_limit.install()
+            self._termination.install()
         delivery = received_at(request)
         if delivery is not None:
             slot[SINCE] = time.time()
@@ -51,6 +54,8 @@ class Child:
         delivery = received_at(request)
         if delivery is None:
             return True  # it runs eagerly, within another
+        if self._termination.begun:
+            self._termination.hold()
         if slot[TAKEN] != delivery:
             slot[CLAIMED] = delivery
         if slot[TAKEN] != delivery:

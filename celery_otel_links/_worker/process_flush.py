@@ -16,6 +16,7 @@ from billiard.util import Finalize
 
 from celery_otel_links._tracing.telemetry import Telemetry
 from celery_otel_links._worker.flush import Call, Flush, WaitingThreads, in_new_thread
+from celery_otel_links._worker.termination import Termination
 
 _PROVIDERS = 3
 
@@ -53,8 +54,9 @@ class PeriodicFlush:
 class ChildFlush:
     """Of a process that ends without its interpreter's knowing: one of a pool, or the beat in a worker."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, termination: Termination) -> None:
         self._telemetry = telemetry
+        self._termination = termination
         self._last: Flush | None = None
         self._process: int | None = None
 
@@ -63,11 +65,14 @@ class ChildFlush:
 
         A task that takes its process along flushes, and its process again: both share one time limit.
         """
+        self._termination.hold()
         flush = _flush_of(self._telemetry).begin(in_new_thread)
         if self._last is not None and self._process == os.getpid() and self._last.recent():
             flush.deadline = self._last.deadline
         self._last, self._process = flush, os.getpid()
-        return flush.wait()
+        in_time = flush.wait()
+        self._termination.release()
+        return in_time
 
     def after_task(self) -> None:
         """``task_postrun`` in a process of a pool: at once, if the task takes its process along."""

@@ -7,7 +7,6 @@ of it. So it waits until our code and the dispatcher are left. Code that hangs t
 
 from __future__ import annotations
 
-import _thread
 import signal
 import threading
 import time
@@ -15,9 +14,8 @@ from types import FrameType
 
 from billiard import pool
 
-_OURS = __name__.partition(".")[0]
-_DISPATCHER = "celery.utils.dispatch.signal"
-_PAUSE = 0.01
+from celery_otel_links._worker.postponed import Postponed, in_our_code
+
 _LONGEST = 1.0
 """Seconds after which a hook or an exporter that still runs is taken to hang."""
 
@@ -26,10 +24,10 @@ class SoftLimit:
     """In front of billiard's handler of the signal that says that a soft time limit is exceeded."""
 
     def __init__(self) -> None:
+        self._postponed = Postponed()
         self._job: FrameType | None = None
         """The call of the job whose limit waits."""
         self._since = 0.0
-        self._sent_again = False
 
     def install(self) -> None:
         """In a process of a pool, before a task runs; nothing is done where the handler is not billiard's."""
@@ -40,7 +38,7 @@ class SoftLimit:
             signal.signal(number, self._strike)
 
     def _strike(self, number: int, frame: FrameType | None) -> None:
-        again, self._sent_again = self._sent_again, False
+        again = self._postponed.arrived()
         job, now = _job(frame), time.monotonic()
         if not again:
             self._since = now
@@ -48,18 +46,13 @@ class SoftLimit:
             self._job = None
             return  # the job has ended meanwhile
         self._job = None
-        if job is not None and _would_be_lost(frame):
+        if job is not None and in_our_code(frame):
             self._job = job
-            _thread.start_new_thread(self._send_again, (number,))  # the class's own start takes locks
+            self._postponed.send_again(number)
             if now - self._since < _LONGEST:
                 return
             self._since = now
         pool.soft_timeout_sighandler(number, frame)
-
-    def _send_again(self, number: int) -> None:
-        time.sleep(_PAUSE)
-        self._sent_again = True
-        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _job(frame: FrameType | None) -> FrameType | None:
@@ -68,18 +61,3 @@ def _job(frame: FrameType | None) -> FrameType | None:
     while frame is not None and frame.f_code is not pool.Worker.workloop.__code__:
         inner, frame = frame, frame.f_back
     return None if frame is None else inner
-
-
-def _would_be_lost(frame: FrameType | None) -> bool:
-    """Whether ``frame`` is our code or Celery's dispatcher of signals, or called by one of them.
-
-    Celery's own ``send_task``, which we wrap, is called by us, and is not ours.
-    """
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__"))
-        if module == "celery.app.base" and frame.f_code.co_name == "send_task":
-            return False
-        if module == _DISPATCHER or module.partition(".")[0] == _OURS:
-            return True
-        frame = frame.f_back
-    return False

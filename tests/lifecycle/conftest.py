@@ -24,7 +24,8 @@ from tests.lifecycle.tasks import open_app
 COMPLAINTS = ("celery_otel_links", "goes on without it", "opentelemetry", "Failed to detach context", "Signal handler")
 # In the traceback of an exception that Celery itself raises, such as of `sys.exit` in 5.4, or of a soft time limit.
 PASSED_THROUGH = tuple(
-    f"celery_otel_links/{file}.py" for file in ("_worker/method_hooks", "_worker/soft_limit", "_tracing/publish")
+    f"celery_otel_links/{file}.py"
+    for file in ("_worker/method_hooks", "_worker/soft_limit", "_worker/termination", "_tracing/publish")
 )
 
 

@@ -1,8 +1,10 @@
-"""Tasks that a time limit ends, or not."""
+"""Tasks that a time limit or a signal ends, or not."""
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery
@@ -16,6 +18,16 @@ def declare(app: Celery) -> None:
     @task(app)
     def run_for(seconds: float, _: str = "") -> None:
         take(seconds)
+
+    @task(app)
+    def cling(path: str) -> None:
+        """Goes on when it is to end, and says so in the file."""
+        Path(path).write_text(str(os.getpid()))
+        try:
+            take(30)
+        finally:
+            Path(path).write_text("clings")
+            take(30)
 
     @task(app)
     def nothing() -> None:

@@ -1,12 +1,14 @@
 """The application of workers in which something takes its time: a receiver, a span processor, an exporter, a hook.
 
-Every span is exported when it ends. How slow each of them is, in seconds, stands in the environment.
+Every span is exported when it ends. How slow each of them is, in seconds, stands in the environment; or a folder: then
+it says there that it was reached, and goes on when it may.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,19 @@ from tests.lifecycle.limited_tasks import declare
 from tests.lifecycle.tasks import open_app, take
 
 settings = Settings.of_environment()
-slow: dict[str, float] = json.loads(os.environ.get("OTEL_LINKS_TEST_LIFECYCLE", "{}"))
+slow: dict[str, float | str] = json.loads(os.environ.get("OTEL_LINKS_TEST_LIFECYCLE", "{}"))
+
+
+def pause(what: str) -> None:
+    """As long as the test says."""
+    how = slow.get(what, 0.0)
+    if isinstance(how, str):
+        (Path(how) / "reached").write_text(str(os.getpid()))
+        until = time.monotonic() + 30
+        while not (Path(how) / "go").exists() and time.monotonic() < until:
+            take(0.01)
+    else:
+        take(how)
 
 
 class SlowExporter(JsonLinesSpanExporter):
@@ -32,7 +46,7 @@ class SlowExporter(JsonLinesSpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = super().export(spans)
-        take(slow.get("export", 0.0))
+        pause("export")
         return result
 
 
@@ -40,19 +54,19 @@ class SlowProcessor(SpanProcessor):
     """Waits when a span starts, and when it ends."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        take(slow.get(f"on_start {span.kind.name}", 0.0))
+        pause(f"on_start {span.kind.name}")
 
     def on_end(self, span: ReadableSpan) -> None:
-        take(slow.get(f"on_end {span.kind.name}", 0.0))
+        pause(f"on_end {span.kind.name}")
 
 
 def run_hook(*_: Any) -> None:
-    take(slow.get("run_hook", 0.0))
+    pause("run_hook")
 
 
 @task_prerun.connect(weak=False)
 def before_ours(**_: object) -> None:
-    take(slow.get("receiver", 0.0))
+    pause("receiver")
 
 
 @worker_ready.connect(weak=False)

@@ -10,6 +10,7 @@ import pytest
 from celery_otel_links._rules.request import RECEIVED, unstarted
 from celery_otel_links._worker.attempt_board import VARIABLE, AttemptBoard
 from celery_otel_links._worker.child import Child
+from celery_otel_links._worker.termination import Termination
 
 DELIVERY = 1_000.25
 ACCEPTED = 1_000.5
@@ -26,7 +27,7 @@ def board():
 
 @pytest.fixture
 def child(board):
-    child = Child(board)
+    child = Child(board, Termination(lambda: 1.0))
     child.started()
     child.begin(REQUEST)
     return child
@@ -103,7 +104,7 @@ def test_an_attempt_within_another_asks_nobody(board, child):
 
 
 def test_without_a_pool_of_processes_everybody_reports_what_it_runs():
-    child = Child(AttemptBoard())
+    child = Child(AttemptBoard(), Termination(lambda: 1.0))
     child.started()
     child.begin(REQUEST)
     assert child.claim(REQUEST)
@@ -114,7 +115,7 @@ def test_a_process_that_inherits_no_memory_finds_the_board_by_the_environment(mo
     board, other = AttemptBoard(), AttemptBoard()
     board.share(forked=False)
     path = os.environ[VARIABLE]
-    child = Child(other)
+    child = Child(other, Termination(lambda: 1.0))
     child.started()
     child.begin(REQUEST)
     try:

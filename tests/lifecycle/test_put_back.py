@@ -30,6 +30,7 @@ from celery_otel_links._worker.child import Child
 from celery_otel_links._worker.lost_attempts import LostAttempts
 from celery_otel_links._worker.receipts import Receipts
 from celery_otel_links._worker.takeover import Takeover
+from celery_otel_links._worker.termination import Termination
 
 
 def slow():
@@ -90,7 +91,7 @@ def process(board, *does):
     """A process of the pool that does this with the board, and is gone."""
     pid = os.fork()
     if pid == 0:
-        child = Child(board)
+        child = Child(board, Termination(lambda: 1.0))
         child.started()
         for one in does:
             one(child)
