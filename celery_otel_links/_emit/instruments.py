@@ -1,6 +1,6 @@
 """What is measured of messages, and the instruments that it goes to.
 
-Recording needs no tracer provider and no sampled trace. The span that a value belongs to is passed along with it, so
+Recording needs no tracer provider and no sampled trace. The context that a value belongs to is passed along with it, so
 that exemplars lead from a slow bucket to its trace.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from celery_otel_links._declared import names
 from celery_otel_links._emit.recorder import Measurement, Recorder
@@ -83,17 +83,17 @@ class Histogram:
         self._sets = self._series.sets
         self._record = _recording(_created(meter, name, declared))
 
-    def record(self, value: float, labels: Labels, context: Context) -> None:
+    def record(self, value: float, labels: Labels, context: Context | None) -> None:
         """Record a value; what has no room leads to no trace, which would stand for all of them."""
         attributes = self._sets.get(labels)
         if attributes is None:
             key = self._series.key(labels)
-            attributes, context = self._sets[key], context if key is labels else _NOWHERE
-        self._record(value, attributes, context)
+            attributes, context = self._sets[key], context if key is labels else None
+        self._record(value, attributes, context or _NOWHERE)
 
 
 class Instruments:
-    """The instruments of one provider. What is measured has a span, whose trace an exemplar may lead to."""
+    """The instruments of one provider. What is measured has a context, to whose span an exemplar may lead."""
 
     def __init__(self, meter: Meter, *, timing: bool) -> None:
         self._meter = meter
@@ -129,26 +129,26 @@ class Instruments:
         decision: Decision,
         error: str | None,
         seconds: float | None,
-        span: SpanContext | None,
+        context: Context | None,
     ) -> None:
         """A message was published, or with ``error`` was not; without ``seconds``, nobody knows how long that took."""
-        self._put((self._published, task, operation, decision, error, seconds, span))
+        self._put((self._published, task, operation, decision, error, seconds, context))
 
     def started(
-        self, task: Labels, operation: Labels, latency: Latency, stamped: bool, span: SpanContext | None
+        self, task: Labels, operation: Labels, latency: Latency, stamped: bool, context: Context | None
     ) -> None:
         """A task starts to run that came by a message; ``stamped``, if that had our header."""
-        self._put((self._started, task, operation, latency, stamped, span))
+        self._put((self._started, task, operation, latency, stamped, context))
 
     def redelivered(self, task: Labels) -> None:
         """A task starts to run whose message has, or may have, been delivered before."""
         self._put((self._counts[names.TASK_REDELIVERED].add, task))
 
     def ended(
-        self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
+        self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, context: Context | None
     ) -> None:
         """An attempt is over; its ``end`` are its state and the class of its error, if there was one."""
-        self._put((self._ended, task, operation, end, seconds, span))
+        self._put((self._ended, task, operation, end, seconds, context))
 
     def unfinished(self, task: Labels, end: tuple[str, str | None]) -> None:
         """An attempt that could not end by itself, or never began."""
@@ -156,11 +156,11 @@ class Instruments:
 
     def ran_on(self, name: str, worker: str, seconds: float) -> None:
         """As contrib measures an attempt."""
-        self._put((self._time, names.CONTRIB_RUNTIME, seconds, (name, worker), _NOWHERE))
+        self._put((self._time, names.CONTRIB_RUNTIME, seconds, (name, worker), None))
 
-    def ticked(self, entry: str | None, drift: float, span: SpanContext | None) -> None:
+    def ticked(self, entry: str | None, drift: float, context: Context | None) -> None:
         """Beat has sent an entry."""
-        self._put((self._time, names.BEAT_DRIFT, drift, (entry,), _context(span)))
+        self._put((self._time, names.BEAT_DRIFT, drift, (entry,), context))
 
     def _published(
         self,
@@ -169,21 +169,21 @@ class Instruments:
         decision: Decision,
         error: str | None,
         seconds: float | None,
-        span: SpanContext | None,
+        context: Context | None,
     ) -> None:
         self._counts[names.TASK_PUBLISHED].add((*task, decision.mode, decision.reason, error))
         self._counts[names.SENT_MESSAGES].add((*operation, error))
         if seconds is not None and names.CLIENT_OPERATION_DURATION in self._times:
             labels = (*operation, error, names.SEND)
-            self._time(names.CLIENT_OPERATION_DURATION, seconds, labels, _context(span))
+            self._time(names.CLIENT_OPERATION_DURATION, seconds, labels, context)
 
     def _started(
-        self, task: Labels, operation: Labels, latency: Latency, stamped: bool, span: SpanContext | None
+        self, task: Labels, operation: Labels, latency: Latency, stamped: bool, context: Context | None
     ) -> None:
         self._counts[names.CONSUMED_MESSAGES].add((*operation, None))
         if not stamped:
             self._counts[names.TASK_UNSTAMPED].add(task)
-        wait, context = self._counts[names.TASK_WAIT].add, _context(span)
+        wait = self._counts[names.TASK_WAIT].add
         waited = (latency.scheduled, latency.broker, latency.prefetch)
         for kind, seconds in zip(names.WAIT_KINDS, waited, strict=True):
             if seconds is not None:
@@ -193,15 +193,15 @@ class Instruments:
         self._time(names.TASK_LATENCY_PREFETCH, latency.prefetch, task, context)
 
     def _ended(
-        self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, span: SpanContext | None
+        self, task: Labels, operation: Labels, end: tuple[str, str | None], seconds: float, context: Context | None
     ) -> None:
-        labels, context = (*task, *end), _context(span)
+        labels = (*task, *end)
         self._counts[names.TASK_OUTCOMES].add(labels)
         self._time(names.TASK_DURATION, seconds, labels, context)
         if names.PROCESS_DURATION in self._times:
             self._time(names.PROCESS_DURATION, seconds, (*operation, end[1]), context)
 
-    def _time(self, name: str, seconds: float | None, labels: Labels, context: Context) -> None:
+    def _time(self, name: str, seconds: float | None, labels: Labels, context: Context | None) -> None:
         histogram = self._times.get(name)
         if histogram is not None and seconds is not None:
             histogram.record(seconds, labels, context)
@@ -226,11 +226,6 @@ class Instruments:
 
 # Not an empty context, which is false, and would make the SDK take the one that is current where this is recorded.
 _NOWHERE = set_span_in_context(INVALID_SPAN, Context())
-
-
-def _context(span: SpanContext | None) -> Context:
-    """For an exemplar, which only a sampled trace has."""
-    return set_span_in_context(NonRecordingSpan(span), Context()) if span and span.trace_flags & 1 else _NOWHERE
 
 
 def _created(meter: Meter, name: str, declared: names.Declared) -> Any:

@@ -189,6 +189,8 @@ class Attempt:
     """Whether it has ended; a thread of the task may hold on to it."""
     span: Span | None = None
     token: Token[Context] | None = None
+    around: Context | None = None
+    """The context with its run span, where it has one."""
     instruments: Instruments | None = None
     started = 0.0
     """By ``perf_counter``, where something is measured."""

@@ -197,7 +197,7 @@ class Publisher:
             if publishing.asked is not NOTHING_ASKED:
                 attributes.update(publishing.asked.attributes(time.time()))
             publishing.span = span = spans.producer(plan.span_name, context, attributes)
-            context = set_span_in_context(span, context)
+            publishing.context = context = set_span_in_context(span, context)
             publishing.token = otel.attach(context)
             if stamp.decision.mode == "link" and plan.reserves(stamp.decision):
                 reserved = spans.reserve(span, claims.first)
@@ -213,8 +213,7 @@ class Publisher:
             if instruments is not None:
                 seconds = None if started is None else time.perf_counter() - started
                 failed = None if error is None else type_name(error)
-                context = None if span is None else span.get_span_context()
-                decision = publishing.stamp.decision
+                decision, context = publishing.stamp.decision, publishing.context
                 instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
                 if publishing.asked.drift is not None:
                     instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)

@@ -11,7 +11,7 @@ from celery import Celery
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import Span, SpanContext, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, StatusCode, set_span_in_context
 
 from celery_otel_links._declared.names import RETRY_REASON
 from celery_otel_links._emit.attributes import consumer
@@ -115,7 +115,8 @@ class Runner:
         attempt.instruments = instruments = telemetry.metrics.active()
         if instruments is not None:
             attempt.started = time.perf_counter()
-            _record_start(instruments, delivery, attempt.context)
+            attempt.around = None if attempt.span is None else context
+            _record_start(instruments, delivery, attempt.around)
         if config.run_hook is not None and attempt.span is not None and attempt.span.is_recording():
             with contained("run_hook"):
                 config.run_hook(attempt.span, request)
@@ -145,7 +146,7 @@ class Runner:
             if instruments is not None:
                 end = (result.state, None if result.error is None else type_name(result.error))
                 seconds, plan = time.perf_counter() - attempt.started, delivery.plan
-                instruments.ended(plan.task_labels, plan.operation_labels, end, seconds, attempt.context)
+                instruments.ended(plan.task_labels, plan.operation_labels, end, seconds, attempt.around)
                 if self._telemetry.style.contrib_names:
                     worker = vars(delivery.request).get("hostname") or ""
                     instruments.ran_on(plan.route.name, str(worker), seconds)
@@ -156,7 +157,7 @@ class Runner:
                 finish(span, result.state, result.error)
 
 
-def _record_start(instruments: Instruments, delivery: Delivery, context: SpanContext | None) -> None:
+def _record_start(instruments: Instruments, delivery: Delivery, context: Context | None) -> None:
     plan, latency = delivery.plan, delivery.latency
     if latency is None:
         return

@@ -52,6 +52,8 @@ class Publishing:
     """Of a message that gets a span, or would if its trace was sampled."""
     stamp: Stamp
     span: Span | None = None
+    context: Context | None = None
+    """With its span, where it has one."""
     instruments: Instruments | None = None
     token: Token[Context] | None = None
     interrupted: BaseException | None = None

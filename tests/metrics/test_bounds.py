@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from celery_otel_links._declared.names import COUNTERS, HISTOGRAMS
 from celery_otel_links._emit.instruments import MOST_SERIES, OVERFLOW, Instruments, Series
@@ -20,7 +20,7 @@ from tests.harness.metering import points
 
 OPERATION = ("redis", "process", "celery", "localhost", 6379)
 LONG = "x" * (LONGEST_NAME + 1)
-SAMPLED = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
+SAMPLED = set_span_in_context(NonRecordingSpan(SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))))
 DURATION = "celery.task.duration"
 EXEMPLARS = "context" in inspect.signature(Histogram.record).parameters
 

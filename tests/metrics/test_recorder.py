@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import set_span_in_context
 
 from celery_otel_links._declared.names import HISTOGRAMS
 from celery_otel_links._emit import recorder as _recorder
@@ -220,7 +221,7 @@ def test_a_value_belongs_to_its_own_span_whatever_is_current_when_it_is_recorded
     meters = MeterProvider([reader])
     tracer = TracerProvider().get_tracer("test")
     with tracer.start_as_current_span("own") as own:
-        measured_by(meters).active().ended(TASK, OPERATION, SUCCESS, 0.1, own.get_span_context())
+        measured_by(meters).active().ended(TASK, OPERATION, SUCCESS, 0.1, set_span_in_context(own))
     with tracer.start_as_current_span("of somebody else"):
         measured_by(meters).active().ended(TASK, OPERATION, SUCCESS, 9.0, None)
         seen = {metric.name: point for _, metric, point in points(reader.get_metrics_data())}
