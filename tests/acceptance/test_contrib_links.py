@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
-from opentelemetry.instrumentation import celery as contrib
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
 from celery_otel_links._contrib import LINKS, OFF
 from tests.acceptance.test_auto_instrumentation import COMMAND, environment
 from tests.harness.collector import collector
+from tests.harness.contrib import needs_use_span_links
 
-pytestmark = pytest.mark.skipif(
-    "use_span_links" not in inspect.getsource(contrib), reason="this release of contrib has no use_span_links"
-)
+pytestmark = needs_use_span_links
 CHILD = "request\n  apply_async/shop.plain\n    run/shop.plain"
 LINKED = """
     request

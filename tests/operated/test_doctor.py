@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.contrib import needs_use_span_links
 from tests.harness.servers import free_port
 from tests.operated.doctored import doctor, place_with, run, visited
 
@@ -87,7 +88,10 @@ def mended(place):
     return visit
 
 
-@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=needs_use_span_links) if what == "options of contrib" else what for what in BROKEN],
+)
 def test_what_is_broken_is_named_and_can_be_mended(place, mended, what):
     producer, working, check, part, *after = BROKEN[what]
     if working.get("exporter") == "grpc":
