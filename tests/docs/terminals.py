@@ -15,14 +15,21 @@ from urllib.request import urlopen
 
 from tests.docs.pages import blocks
 from tests.harness import processes, servers
+from tests.harness.collector import collector
+from tests.harness.recording import SpanFile
 from tests.harness.waiting import until
 
 
 class Terminals:
-    """Runs blocks of one page in a folder. Redis' port and OTLP's are replaced by free ones, wherever they stand."""
+    """Runs blocks of one page in a folder. Redis' port and OTLP's are replaced by free ones, wherever they stand.
 
-    def __init__(self, page: str, folder: Path) -> None:
+    Of the page's processes none is watched: its viewer passes on what it gets to a collector that checks it.
+    """
+
+    def __init__(self, page: str, folder: Path, checking: str, checked: SpanFile) -> None:
         self._page = page
+        self._checking = checking
+        self._checked = checked
         self._folder = folder
         self._ports = {"6379": str(servers.free_port()), "4318": str(servers.free_port())}
         self._started: list[Any] = []
@@ -55,14 +62,16 @@ class Terminals:
         return process
 
     def runs(self, name: str, count: int) -> list[dict[str, Any]]:
-        """What the viewer has got by this name, when it has so many."""
+        """What the viewer has got by this name, when it has so many, and all that it has was checked."""
 
-        def found() -> list[dict[str, Any]]:
-            return [span for span in self.spans() if span["n"] == name]
+        def found() -> list[dict[str, Any]] | None:
+            spans = self.spans()
+            named = [span for span in spans if span["n"] == name]
+            return named if len(named) == count and len(self._checked.spans()) >= len(spans) else None
 
         return until(
-            lambda: len(found()) == count and found(),
-            what=lambda: f"{count} x {name}; there are {[span['n'] for span in self.spans()]}",
+            found,
+            what=lambda: f"{count} x {name}; {len(self._checked.spans())} of {[span['n'] for span in self.spans()]}",
             timeout=30,
         )
 
@@ -79,14 +88,17 @@ class Terminals:
     def _here(self, text: str) -> str:
         text = re.sub("|".join(self._ports), lambda found: self._ports[found[0]], text)
         text = text.replace('redis://localhost"', f'redis://localhost:{self._ports["6379"]}"')
-        return text.replace("otel-links view", f"otel-links view --port {self._ports['4318']}")
+        view = f"otel-links view --port {self._ports['4318']} --forward {self._checking}"
+        return text.replace("otel-links view", view)
 
 
 @contextmanager
 def terminals(page: str, folder: Path) -> Iterator[Terminals]:
     """Terminals for that page, gone afterwards."""
-    opened = Terminals(page, folder)
-    try:
-        yield opened
-    finally:
-        opened.close()
+    checked = SpanFile(folder / "checked")
+    with collector(checked.path) as checking:
+        opened = Terminals(page, folder, checking, checked)
+        try:
+            yield opened
+        finally:
+            opened.close()

@@ -18,6 +18,7 @@ EXPECTED = {
     "of_a_metric_in_this_process": "metric celery.task.outcomes: the attribute shop.tenant=1",
     "of_a_log_event": "log record: the event celery.task.ended",
     "of_a_span_that_a_collector_gets": "INTERNAL run/shop.add: a span of this kind and name",
+    "of_a_span_that_a_pages_own_viewer_gets": "INTERNAL run/shop.add: a span of this kind and name",
 }
 
 

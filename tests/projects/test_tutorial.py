@@ -1,6 +1,6 @@
 """The built wheel in an empty environment, and the tutorial's commands as they stand there: linked traces, printed.
 
-Otherwise than on the page are the wheel's address in place of the package's name, the ports, and `--print`.
+Otherwise than on the page are the wheel's address in place of the package's name, the ports, and options of the viewer.
 """
 
 from __future__ import annotations

@@ -12,9 +12,20 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from celery_otel_links._declared.names import SCOPE
 from celery_otel_links.testing import captured_spans
+from tests.docs.terminals import terminals
 from tests.harness.collector import collector
 from tests.harness.waiting import until
 from tests.unit.shop import Shop
+
+SPANS = f"""
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter("http://127.0.0.1:4318/v1/traces")))
+provider.get_tracer("{SCOPE}").start_span("run/shop.add").end()
+"""
 
 
 def test_of_an_attribute_in_this_process():
@@ -65,3 +76,12 @@ def test_of_a_span_that_a_collector_gets(tmp_path: Path):
     with collector(tmp_path / "spans") as endpoint:
         OTLPSpanExporter(f"{endpoint}/v1/traces").export([span._readable_span()])
         until((tmp_path / "spans").exists, what="the span")
+
+
+def test_of_a_span_that_a_pages_own_viewer_gets(tmp_path: Path):
+    with terminals("README.md", tmp_path) as typed:
+        typed.write("shop.py", "from celery import Celery\n\napp = Celery()\n")
+        typed.write("spans.py", SPANS)
+        typed.start("celery -A shop otel-links view", "The page: ")
+        typed.start("python spans.py")
+        typed.runs("run/shop.add", 1)
