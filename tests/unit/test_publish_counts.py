@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+from functools import lru_cache
+from itertools import count
 
 import pytest
 
@@ -28,6 +30,27 @@ def test_messages_are_counted_per_span_whichever_thread_publishes_them():
         thread.join()
     assert sorted(seen) == list(range(1, 4001))
     assert counts.with_one_more(2) == 4001
+
+
+def test_threads_that_are_first_at_once_are_counted_one_after_the_other():
+    """As without a GIL: the cache keeps one of the counters that are made at once."""
+    counts = PublishCounts()
+    both = threading.Barrier(2, timeout=10)
+
+    @lru_cache
+    def begin(span_id):
+        both.wait()
+        return count(span_id)
+
+    counts._counter = begin
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(counts.with_one_more(7))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == [1, 2]
+    assert counts.with_one_more(7) == 3
 
 
 def test_a_span_that_goes_on_publishing_is_remembered_and_others_are_forgotten(monkeypatch):
