@@ -138,6 +138,7 @@ class PublishCounts:
         """The number of messages that this span has published, with the one that it is publishing."""
         counter = self._counter(span_id)
         number = next(counter) - span_id + 1  # each counts from the id of its span
+        # Without a GIL several threads can be the first at once, each with a counter of which one is kept.
         if number == 1 and (kept := self._counter(span_id)) is not counter:
-            number = next(kept) - span_id + 1  # without a GIL, several threads can be first at once: one counter is kept
+            number = next(kept) - span_id + 1
         return number
