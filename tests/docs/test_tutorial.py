@@ -87,5 +87,6 @@ def test_workers_that_celery_multi_detaches_export_what_they_run(typed, tmp_path
         (receipt,) = typed.runs("run/shop.receipt", 1)
         hosts = [run["a"]["celery.hostname"].partition("@")[0] for run in (charge, receipt)]
         assert hosts == ["mail", "reports"]
+        assert "spans to OTLPSpanExporter(http://127.0.0.1:" in (tmp_path / "mail.log").read_text()
     finally:
         typed.start(f"celery multi stopwait mail reports -A shop --pidfile={tmp_path}/%n.pid")

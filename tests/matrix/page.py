@@ -27,7 +27,8 @@ OpenTelemetry), 5.4 and 5.7. `python -m tests.matrix.run` runs everything again 
 """
 EXPERIMENTS = """\
 Celery's main branch, the free-threaded Python (`py314t`), and Celery 5.2 on Python 3.11 are experiments, and may fail:
-`ignore_outcome` in `tox.ini`. The free-threaded Python runs without gRPC and gevent, which have no wheels for it.
+`ignore_outcome` in `tox.ini`. The free-threaded Python runs without gRPC and gevent, which have no wheels for it:
+install `opentelemetry-exporter-otlp-proto-http` there in place of the extra `otlp`.
 """
 # Failures that are not ours.
 REASONS = {
