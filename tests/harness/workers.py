@@ -14,12 +14,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.harness import processes
+from tests.harness.needs import needs
 from tests.harness.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -110,6 +112,8 @@ def worker(
     command: Sequence[str] = (sys.executable, "-m", "celery"),
 ) -> Iterator[Worker]:
     """A worker that has said that it is ready. When the block is left, it and all its processes are dead."""
+    if pool in ("gevent", "eventlet"):
+        needs(find_spec(pool), pool)
     with tempfile.TemporaryDirectory(prefix="worker-") as scratch:
         directory = Path(scratch)
         ready = directory / "ready"
