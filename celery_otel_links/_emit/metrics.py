@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -31,6 +32,7 @@ class Metrics:
         self._provider: MeterProvider | None = None
         self._instruments: Instruments | None = None
         self._forking = False
+        self._making = threading.RLock()
         forgets(self)
 
     def provider(self) -> MeterProvider:
@@ -41,7 +43,9 @@ class Metrics:
         """The instruments, if anybody would see what they record."""
         provider = self._given or get_meter_provider()
         if provider is not self._provider:
-            self._provider, self._instruments = provider, self._of(provider)
+            with self._making:  # what is counted on a second set of instruments, nobody would see
+                self._instruments = self._of(provider)
+                self._provider = provider  # at last: what stands beside it is right for whoever finds it
         return self._instruments
 
     def observe(self, gauges: Mapping[str, Callable[[], int | None]]) -> None:
@@ -61,7 +65,8 @@ class Metrics:
         self._forking, self._provider = True, None
 
     def forget(self) -> None:
-        """A forked child measures everything."""
+        """A forked child measures everything. A thread of the parent may have held the lock."""
+        self._making = threading.RLock()
         _release(self.provider())
         self._forking, self._provider = False, None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import inspect
 import io
@@ -25,7 +26,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
 
 from celery_otel_links._declared.names import HISTOGRAMS
+from celery_otel_links._emit import metrics as _metrics
 from celery_otel_links._emit import recorder as _recorder
+from celery_otel_links._emit.instruments import Instruments
 from celery_otel_links._emit.metrics import Metrics
 from celery_otel_links._emit.recorder import Recorder
 from celery_otel_links._rules.latency import Latency
@@ -99,6 +102,25 @@ def test_a_collection_sees_everything_that_was_measured_before_it(reader, meters
     seen = look(reader)
     assert seen["celery.task.latency.queue"] == seen["messaging.process.duration"] == 8000
     assert seen["celery.task.outcomes"] == seen["messaging.client.consumed.messages"] == 8000
+
+
+def test_threads_that_are_the_first_to_measure_at_once_have_the_same_instruments(meters, monkeypatch):
+    both = threading.Barrier(2)
+
+    def made(*values, **more):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # for another thread that makes them too
+        return Instruments(*values, **more)
+
+    monkeypatch.setattr(_metrics, "Instruments", made)
+    metrics, seen = measured_by(meters), []
+    threads = [threading.Thread(target=lambda: seen.append(metrics.active())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen[0] is seen[1] is metrics.active()
+    assert seen[0] is not None
 
 
 def test_what_is_measured_is_recorded_even_if_nobody_collects(meters):
