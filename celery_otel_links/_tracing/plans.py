@@ -149,14 +149,15 @@ class Plans:
     def to_run(self, app: Celery, task: Any, name: str, info: Mapping[str, Any], kwargs: Any) -> Plan:
         """The plan for a message of ``name`` that was delivered to ``app``; ``info`` is its delivery info."""
         rules = rule_name(name, kwargs) if name in MAPPERS else name
-        key: Hashable = (rules, info.get("exchange"), info.get("routing_key"), name, None)
+        key: tuple[Any, ...] = (rules, info.get("exchange"), info.get("routing_key"), name, None)
         latest, kept = self._latest
         if app is not latest:
             kept = self._of(app)
         try:
             plan = kept.get(key)
         except TypeError:  # a broker gives anything
-            plan, key = None, tuple(map(str, (rules, info, name)))
+            key = tuple(map(str, key))
+            plan = kept.get(key)
         return plan or self._make(app, key, PROCESS, route_in(name, rules, info, _consumed(app)), task)
 
     def _of(self, app: Celery) -> dict[Hashable, Plan]:

@@ -64,7 +64,7 @@ def doctor(context: click.Context, /, timeout: float, probe: bool, as_json: bool
 
 def _sum(wrong: int, unknown: int) -> str:
     if wrong:
-        return f"{wrong} findings"
+        return "1 finding" if wrong == 1 else f"{wrong} findings"
     return "Nothing is wrong, as far as could be found out." if unknown else "Nothing is wrong."
 
 

@@ -144,4 +144,4 @@ def test_a_person_reads_it_without_json(place):
         "worker_enable_remote_control = False\n"
         "  mend    start"
     )
-    assert done.stdout.endswith("1 findings\n")
+    assert done.stdout.endswith("\n1 finding\n")

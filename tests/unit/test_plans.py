@@ -49,6 +49,14 @@ def test_a_plan_is_made_once_for_a_task_on_a_queue(app, planned):
     assert all(planned(plans, app, *other) is one for other, one in zip(others, made, strict=True))
 
 
+@pytest.mark.parametrize("key", [["bulk"], {"a": 1}, 7, None, b"bulk"])
+def test_what_a_broker_gives_in_place_of_a_name_has_a_plan_too(app, key):
+    plans = plans_of()
+    plan = to_run(plans, app, "shop.add", key, key)
+    assert plan.route.routing_key == plan.route.exchange == str(key or "")
+    assert to_run(plans, app, "shop.add", key, key) is plan
+
+
 def test_publishing_and_running_have_plans_of_their_own_and_so_has_each_app(app):
     plans = plans_of()
     other = Celery("other", broker="redis://there", set_as_current=False)
