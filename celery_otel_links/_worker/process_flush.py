@@ -94,12 +94,14 @@ class ExitFlush:
         self._process: int | None = None
         self._threads: WaitingThreads | None = None
         self._begun: Flush | None = None
+        self._installed = False
 
     def install(self) -> None:
         """``worker_ready`` and ``beat_init``: so late that it comes before what providers have registered for
         themselves."""
         self.remove()
-        atexit.register(self._at_exit)
+        self._installed = True
+        _at_exit(self._run)
 
     def prepare(self) -> None:
         """While threads can still be started: from now on there may be something to export at the end."""
@@ -118,12 +120,14 @@ class ExitFlush:
 
     def remove(self) -> None:
         """Undo :meth:`install`."""
-        atexit.unregister(self._at_exit)
+        self._installed = False
+        atexit.unregister(self._run)
 
-    def _at_exit(self) -> None:
+    def _run(self) -> None:
         threads, begun = self._threads, self._begun
-        if threads is None or self._process != os.getpid():
+        if not self._installed or threads is None or self._process != os.getpid():
             return
+        self._installed = False
         self._settle()
         flush = _flush_of(self._telemetry).begin(threads.start)
         if begun is not None and not begun.done():
@@ -131,6 +135,16 @@ class ExitFlush:
         if not flush.wait():
             for shutdown in _calls_of(self._telemetry, "shutdown"):
                 atexit.unregister(shutdown)  # with which providers would wait for it all over again
+
+
+def _at_exit(call: Callable[[], None]) -> None:
+    """Have it called when the interpreter ends, ahead of all that is registered for that by now.
+
+    From Python 3.14 on, nothing of that can be taken back any more once the first of it is called. So it is called
+    where executors wait for their threads, a moment earlier.
+    """
+    register = getattr(threading, "_register_atexit", None) if sys.version_info >= (3, 14) else None
+    (register or atexit.register)(call)
 
 
 def _flush_of(telemetry: Telemetry) -> Flush:

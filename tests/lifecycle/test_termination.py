@@ -64,11 +64,16 @@ def gone(process):
     until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, what="the end of the process")
 
 
-@pytest.mark.parametrize("signame", ["SIGTERM", "SIGHUP", "SIGQUIT"])
 @pytest.mark.parametrize(
-    ("point", "end"), [*((point, TERMINATED) for point in AT_THE_START), *((point, DONE) for point in AT_THE_END)]
+    ("signame", "point", "end"),
+    [
+        *(("SIGTERM", point, TERMINATED) for point in AT_THE_START),
+        *(("SIGTERM", point, DONE) for point in AT_THE_END),
+        *((signame, "on_start CONSUMER", TERMINATED) for signame in ("SIGHUP", "SIGQUIT")),
+        *((signame, "on_end CONSUMER", DONE) for signame in ("SIGHUP", "SIGQUIT")),
+    ],
 )
-def test_a_signal_that_finds_the_process_in_our_code_leaves_one_span(open_site, held, point, end, signame):
+def test_a_signal_that_finds_the_process_in_our_code_leaves_one_span(open_site, held, signame, point, end):
     with open_site("prefork", app=SLOW_APP, told={point: held.told}, concurrency=1) as site:
         seconds = 30 if end == TERMINATED else 0
         identifier = site.app.send_task("end.run_for", (seconds,)).id
