@@ -78,7 +78,9 @@ class System:
 
     def complaints(self) -> list[str]:
         """What the worker has logged about tracing. A signal that ends a process passes through our handler."""
-        lines = [line for line in self.worker.stderr.splitlines() if "celery_otel_links/_worker/termination" not in line]
+        lines = [
+            line for line in self.worker.stderr.splitlines() if "celery_otel_links/_worker/termination" not in line
+        ]
         return [line for line in lines if any(text in line for text in COMPLAINTS)]
 
 
