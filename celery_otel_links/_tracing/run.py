@@ -104,17 +104,19 @@ class Runner:
             attempt.token = otel.attach(delivery.carried)
             return
         context = delivery.carried
-        try:
-            attempt.span, context = open_span(telemetry, delivery)
-        except PASSING:
-            raise
-        except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
-            swallow("the start of a run span")
-        attempt.traced = True  # not before: if a signal has ended the start, the main process reports the attempt
-        attempt.token = otel.attach(context)
         attempt.instruments = instruments = telemetry.metrics.active()
         if instruments is not None:
             attempt.started = time.perf_counter()
+        try:
+            attempt.span, context = open_span(telemetry, delivery)
+        except PASSING:
+            attempt.traced = True  # the process lives on
+            raise
+        except Exception:  # a sampler or a processor; what the task publishes still belongs to its story
+            swallow("the start of a run span")
+        attempt.traced = True  # not before: where a signal that ends the process struck, the main process reports it
+        attempt.token = otel.attach(context)
+        if instruments is not None:
             attempt.around = None if attempt.span is None else context
             _record_start(instruments, delivery, attempt.around)
         if config.run_hook is not None and attempt.span is not None and attempt.span.is_recording():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
@@ -50,6 +51,24 @@ class Raising(SpanProcessor):
     def on_start(self, span, parent_context=None):
         if "/" in span.name:
             raise RuntimeError("no room")
+
+
+class Limited(SpanProcessor):
+    """A soft time limit strikes while it looks at a run span, and has waited as long as it may."""
+
+    def on_start(self, span, parent_context=None):
+        if span.name.startswith("run/"):
+            raise SoftTimeLimitExceeded
+
+
+def test_an_attempt_whose_start_was_interrupted_by_a_soft_limit_is_counted(shop_with):
+    provider, reader = TracerProvider(), InMemoryMetricReader()
+    provider.add_span_processor(Limited())
+    shop = shop_with(provider=provider, meters=MeterProvider([reader]))
+    shop.run(shop.task("shop.add"), shop.publish("shop.add"))
+    counted = [(metric.name, dict(point.attributes)) for _, metric, point in points(reader.get_metrics_data())]
+    (labels,) = [labels for name, labels in counted if name == "celery.task.outcomes"]
+    assert labels["celery.state"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("mode", ["child", "link"])
