@@ -23,6 +23,7 @@ from tests.acceptance.shop import open_shop
 from tests.harness import servers
 from tests.harness.far import far
 from tests.harness.recording import SpanFile
+from tests.harness.waiting import until
 from tests.harness.workers import Settings, Worker, worker
 
 STAGES = {  # name: (pool, broker)
@@ -135,6 +136,8 @@ class Stages:
         if kind == "rabbitmq":
             self._workers.callback(servers.delete_queues, broker.url, own)
         running = self._workers.enter_context(worker(settings, pool=pool, queues=own, **options))
+        # What it logs from now on belongs to a test.
+        until(lambda: " ready.\n" in running.stderr, what="a worker that has logged that it is ready")
         app = open_shop(broker.url, broker.backend, complete)
         self._workers.callback(app.close)
         return Stage(app, running, broker, complete, queue, self.spans)
