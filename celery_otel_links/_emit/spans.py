@@ -109,6 +109,11 @@ class Spans:
         return identity
 
 
+def is_sampled(span: Span | None) -> bool:
+    """Whether the trace of ``span`` is sampled: only then an exemplar leads somewhere, whatever filter lets it pass."""
+    return span is not None and bool(span.get_span_context().trace_flags & 1)
+
+
 def finish(span: Span, state: str | None, error: BaseException | None, end: int | None = None) -> None:
     """End ``span`` at ``end`` (nanoseconds since the epoch; None is now).
 

@@ -190,7 +190,7 @@ class Attempt:
     span: Span | None = None
     token: Token[Context] | None = None
     around: Context | None = None
-    """The context with its run span, where it has one."""
+    """The context with its run span, where that is sampled and something is measured."""
     instruments: Instruments | None = None
     started = 0.0
     """By ``perf_counter``, where something is measured."""

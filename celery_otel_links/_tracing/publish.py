@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, get_current_span, set_span_in_conte
 from celery_otel_links._config.modes import TASK_ATTRIBUTE
 from celery_otel_links._config.notices import mode_of_call
 from celery_otel_links._emit.attributes import producer
-from celery_otel_links._emit.spans import finish
+from celery_otel_links._emit.spans import finish, is_sampled
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
@@ -213,7 +213,7 @@ class Publisher:
             if instruments is not None:
                 seconds = None if started is None else time.perf_counter() - started
                 failed = None if error is None else type_name(error)
-                decision, context = publishing.stamp.decision, publishing.context
+                decision, context = publishing.stamp.decision, publishing.context if is_sampled(span) else None
                 instruments.published(plan.task_labels, plan.operation_labels, decision, failed, seconds, context)
                 if publishing.asked.drift is not None:
                     instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)

@@ -16,7 +16,7 @@ from opentelemetry.trace import Span, StatusCode, set_span_in_context
 from celery_otel_links._declared.names import RETRY_REASON
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.instruments import Instruments
-from celery_otel_links._emit.spans import finish
+from celery_otel_links._emit.spans import finish, is_sampled
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.facts import MODES, LostAttempt, Request
 from celery_otel_links._rules.message import incoming
@@ -117,7 +117,7 @@ class Runner:
         attempt.traced = True  # not before: where a signal that ends the process struck, the main process reports it
         attempt.token = otel.attach(context)
         if instruments is not None:
-            attempt.around = None if attempt.span is None else context
+            attempt.around = context if is_sampled(attempt.span) else None
             _record_start(instruments, delivery, attempt.around)
         if config.run_hook is not None and attempt.span is not None and attempt.span.is_recording():
             with contained("run_hook"):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from celery_otel_links._declared.names import HISTOGRAMS
 from tests.harness.metering import points
 
 
@@ -51,6 +55,21 @@ class Raising(SpanProcessor):
     def on_start(self, span, parent_context=None):
         if "/" in span.name:
             raise RuntimeError("no room")
+
+
+@pytest.mark.skipif(
+    "exemplar_filter" not in inspect.signature(MeterProvider).parameters, reason="this SDK has no exemplars"
+)
+def test_no_exemplar_leads_to_a_trace_that_is_not_sampled_whatever_the_filter(shop_with):
+    from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter
+
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], exemplar_filter=AlwaysOnExemplarFilter())
+    shop = shop_with(provider=TracerProvider(sampler=ALWAYS_OFF), meters=meters, histograms=list(HISTOGRAMS))
+    shop.run(shop.task("shop.add"), shop.publish("shop.add"))
+    found = [one for _, _, point in points(reader.get_metrics_data()) for one in getattr(point, "exemplars", ())]
+    assert found != []
+    assert {one.trace_id for one in found} <= {None, 0}
 
 
 class Limited(SpanProcessor):
