@@ -13,6 +13,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 
 from celery_otel_links._declared import names
 from celery_otel_links._emit.attributes import Attributes
+from celery_otel_links._emit.clean_attributes import CleanAttributes, give
 from celery_otel_links._emit.reserved_ids import choose, generator_of, random_flag, start_as
 from celery_otel_links._rules.facts import LINK_KINDS, MAX_LINKS, Relation
 from celery_otel_links._rules.texts import text_of, traceback_of, type_name
@@ -34,6 +35,7 @@ class Spans:
         self._version = version
         self._provider: TracerProvider | None = None
         self._tracer: Tracer = trace.NoOpTracer()
+        self._clean = CleanAttributes(self._tracer)
         self._generator: Any = None
         self._random = 0
         self.most_links: int = MAX_LINKS
@@ -61,6 +63,7 @@ class Spans:
 
     def _settle(self, provider: TracerProvider) -> None:
         self._tracer = tracer = provider.get_tracer(names.SCOPE, self._version, schema_url=names.SCHEMA)
+        self._clean = CleanAttributes(tracer)
         self._generator = generator_of(tracer)
         self._random = random_flag(self._generator)
         most = getattr(getattr(tracer, "_span_limits", None), "max_links", None)
@@ -78,7 +81,9 @@ class Spans:
 
     def producer(self, name: str, context: Context, attributes: Attributes) -> Span:
         """A started PRODUCER span under the one in ``context``, which is the current one."""
-        return self.tracer().start_span(name, context, SpanKind.PRODUCER, attributes)
+        tracer, late = self.tracer(), self._clean.come_late(attributes)
+        span = tracer.start_span(name, context, SpanKind.PRODUCER, None if late else attributes)
+        return give(span, attributes) if late else span
 
     def consumer(
         self, name: str, context: Context, relation: Relation, attributes: Attributes, start: float | None = None
@@ -90,11 +95,13 @@ class Spans:
         tracer, links = self.tracer(), ()
         if relation.links:
             links = [Link(target, _KINDS[kind]) for kind, target in relation.links]  # type: ignore[assignment]
-        nanoseconds = None if start is None else int(start * 1e9)
+        late, nanoseconds = self._clean.come_late(attributes, links), None if start is None else int(start * 1e9)
+        arguments = (name, context, SpanKind.CONSUMER, None if late else attributes, links, nanoseconds)
         if relation.reserved is None or self._generator is None:
-            return tracer.start_span(name, context, SpanKind.CONSUMER, attributes, links, nanoseconds)
-        arguments = (name, context, SpanKind.CONSUMER, attributes, links, nanoseconds)
-        return start_as(tracer, relation.reserved, relation.second, arguments)
+            span = tracer.start_span(*arguments)
+        else:
+            span = start_as(tracer, relation.reserved, relation.second, arguments)
+        return give(span, attributes) if late else span
 
     def reserve(self, producer: Span, parent: SpanContext | None) -> SpanContext | None:
         """Choose the identity of the run span that will follow, and link ``producer`` to it.
@@ -108,24 +115,23 @@ class Spans:
         producer.add_link(identity, _KINDS["consumer"])
         return identity
 
+    def finish(self, span: Span, state: str | None, error: BaseException | None, end: int | None = None) -> None:
+        """End ``span`` at ``end`` (nanoseconds since the epoch; None is now).
+
+        A span without an error keeps the status UNSET, as the conventions ask.
+        """
+        try:
+            if state is not None:
+                self._clean.set(span, names.STATE, state)
+            if error is not None and span.is_recording():
+                _fail(span, error)
+        finally:
+            span.end(end)
+
 
 def is_sampled(span: Span | None) -> bool:
     """Whether the trace of ``span`` is sampled: only then an exemplar leads somewhere, whatever filter lets it pass."""
     return span is not None and bool(span.get_span_context().trace_flags & 1)
-
-
-def finish(span: Span, state: str | None, error: BaseException | None, end: int | None = None) -> None:
-    """End ``span`` at ``end`` (nanoseconds since the epoch; None is now).
-
-    A span without an error keeps the status UNSET, as the conventions ask.
-    """
-    try:
-        if state is not None:
-            span.set_attribute(names.STATE, state)
-        if error is not None and span.is_recording():
-            _fail(span, error)
-    finally:
-        span.end(end)
 
 
 def _drops_below_unsampled(sampler: Any) -> bool:

@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, get_current_span, set_span_in_conte
 from celery_otel_links._config.modes import TASK_ATTRIBUTE
 from celery_otel_links._config.notices import mode_of_call
 from celery_otel_links._emit.attributes import producer
-from celery_otel_links._emit.spans import finish, is_sampled
+from celery_otel_links._emit.spans import is_sampled
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.canvas import header_task_ids
 from celery_otel_links._rules.claims import Moment, claims_of
@@ -51,7 +51,7 @@ class Publisher:
 
     def send_task(self, wrapped: Callable[..., Any], app: Celery, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Around ``Celery.send_task``: whatever happens inside, the span ends and the context is as it was."""
-        if not (self._telemetry.is_settled or self._enabled(app)):
+        if not (self._telemetry.settled or self._enabled(app)):
             return wrapped(*args, **kwargs)
         publishing, outer = Publishing(), under_way.get()
         publishing.app, publishing.task = app, kwargs.get("task_type")
@@ -92,9 +92,11 @@ class Publisher:
         publishing = under_way.get()
         try:
             message = Message(sender, headers, body, properties, exchange, routing_key, declare)
-            if publishing is not None and publishing.app is not None and str(publishing.id) == message.id:
+            app = None if publishing is None else publishing.app
+            identifier = headers.get("id") or message.fields.get("id")
+            if publishing is not None and app is not None and publishing.id == identifier:
                 publishing.id = None
-                self._before(publishing, publishing.app, message)
+                self._before(publishing, app, message)
             else:
                 self._before_unseen_end(publishing, message)
         except PASSING as error:
@@ -118,7 +120,7 @@ class Publisher:
 
     def _before(self, publishing: Publishing, app: Celery, message: Message) -> None:
         now, asked, headers, telemetry = time.time(), publishing.asked, message.headers, self._telemetry
-        config, plans = telemetry.settled(app)
+        config, plans = telemetry.settled or telemetry.settle(app)
         attempt = current_attempt()
         facts = outgoing(message, None if attempt is None else attempt.publisher)
         plan = plans.to_publish(app, message, publishing.task)
@@ -218,7 +220,7 @@ class Publisher:
                 if publishing.asked.drift is not None:
                     instruments.ticked(publishing.asked.entry, publishing.asked.drift, context)
             if span is not None:
-                finish(span, None, error)
+                self._telemetry.spans.finish(span, None, error)
         except PASSING:
             raise
         except Exception:

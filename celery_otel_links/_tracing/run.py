@@ -16,7 +16,7 @@ from opentelemetry.trace import Span, StatusCode, set_span_in_context
 from celery_otel_links._declared.names import RETRY_REASON
 from celery_otel_links._emit.attributes import consumer
 from celery_otel_links._emit.instruments import Instruments
-from celery_otel_links._emit.spans import finish, is_sampled
+from celery_otel_links._emit.spans import is_sampled
 from celery_otel_links._errors import PASSING, contained, swallow
 from celery_otel_links._rules.facts import MODES, LostAttempt, Request
 from celery_otel_links._rules.message import incoming
@@ -93,7 +93,7 @@ class Runner:
 
     def _start(self, attempt: Attempt, task: Any, request: Request, kwargs: Any) -> None:
         app, name, now, telemetry = task.app, task.name, time.time(), self._telemetry
-        config, plans = telemetry.settled(app)
+        config, plans = telemetry.settled or telemetry.settle(app)
         plan = plans.to_run(app, task, name, request.delivery_info or {}, kwargs)
         facts = incoming(request, name)
         if facts.messages:
@@ -156,7 +156,7 @@ class Runner:
             if span is not None:
                 if result is not SUCCESS:
                     _explain(span, delivery, result)
-                finish(span, result.state, result.error)
+                self._telemetry.spans.finish(span, result.state, result.error)
 
 
 def _record_start(instruments: Instruments, delivery: Delivery, context: Context | None) -> None:
@@ -214,7 +214,7 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
         return
     fields = vars(request)
     name, start = lost.name or str(fields.get("task") or "unknown"), now if lost.start is None else lost.start
-    config, plans = telemetry.settled(app)
+    config, plans = telemetry.settled or telemetry.settle(app)
     plan = plans.to_run(app, lost.task, name, fields.get("delivery_info") or {}, fields.get("kwargs"))
     facts = incoming(request, name)
     if facts.messages:
@@ -224,6 +224,6 @@ def report(telemetry: Telemetry, lost: LostAttempt) -> None:
         return
     span, _ = open_span(telemetry, delivery, start)
     if span is not None:
-        finish(span, lost.state, lost.error, int(now * 1e9))
+        telemetry.spans.finish(span, lost.state, lost.error, int(now * 1e9))
     if instruments := telemetry.metrics.active():
         instruments.unfinished(plan.task_labels, (lost.state, None if lost.error is None else type_name(lost.error)))

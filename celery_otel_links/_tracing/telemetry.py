@@ -59,11 +59,10 @@ class Telemetry:
         self.published: PublishCounts = PublishCounts()
         self.style: Style = Style()
         """Which conventions are emitted, once the configuration is known."""
-        self.is_settled: bool = False
-        """Whether the configuration has been read."""
         self.flush_interval: float | None = None
         """How long after the end of a task everything is exported, if that is asked for."""
-        self._settled: tuple[Config, Plans] | None = None
+        self.settled: tuple[Config, Plans] | None = None
+        """The configuration and the plans under it, once they were needed."""
 
     @property
     def app(self) -> Celery | None:
@@ -80,9 +79,9 @@ class Telemetry:
         """Whether contrib was configured to link."""
         return self._configuration.links_taken_over
 
-    def settled(self, app: Celery) -> tuple[Config, Plans]:
+    def settle(self, app: Celery) -> tuple[Config, Plans]:
         """The configuration and the plans under it: read when first needed, from the app of ``setup`` or this one."""
-        if self._settled is None:
+        if self.settled is None:
             config = self._configuration.of(app)
             self.style = Style.of(config.contrib_names)
             contrib = {CONTRIB_RUNTIME} if self.style.contrib_names else set()
@@ -92,14 +91,13 @@ class Telemetry:
             exclude = config.exclude if config.enabled else Patterns({"*": "none"})
             plans = Plans(Policy(settings), exclude.first, config.trust.first, self.style)
             self.published.most, self.flush_interval = config.fan_out_threshold, config.flush_interval
-            self._settled = (config, plans)
-            self.is_settled = True
-        return self._settled
+            self.settled = (config, plans)
+        return self.settled
 
     def link_by_default(self) -> None:
         """Contrib was configured to link: what was planned without that is planned anew."""
         self._configuration.link_by_default()
-        self._settled = None
+        self.settled = None
 
     @property
     def flush_timeout(self) -> float:

@@ -50,7 +50,7 @@ class Announcements:
     def worker_ready(self, *, sender: Any, **_: Any) -> None:
         """What a pool's processes do with spans is theirs to say: they may make a provider of their own."""
         worker = sender.controller
-        found = self._say(self._telemetry.settled(worker.app)[0])
+        found = self._say(self._telemetry.settle(worker.app)[0])
         if not has_processes(worker.pool_cls):
             _warn(found)
         elif found.scraped:

@@ -31,7 +31,7 @@ def describe(app: Celery, telemetry: Telemetry | None, *, trying: bool) -> dict[
     """
     if telemetry is None:
         return {"active": False, **zero_code()}
-    config = telemetry.settled(app)[0]
+    config = telemetry.settle(app)[0]
     tracers = telemetry.spans.provider()
     found = destinations(tracers, telemetry.metrics.provider())
     unknown = list(found.unknown)

@@ -81,7 +81,7 @@ def _trace(app: Celery, telemetry: Telemetry | None, task: Any, request: Any, fa
     """The trace of the run, as far as its message fixes it: a root without a reservation is known to its run alone."""
     if telemetry is None:
         return None
-    config, plans = telemetry.settled(app)
+    config, plans = telemetry.settle(app)
     plan = plans.to_run(app, task, task.name, request.delivery_info or {}, request.kwargs)
     delivery = deliver(config, plan, facts, request, time.time(), telemetry.spans.most_links)
     fixed = delivery.relation.parent or delivery.relation.reserved

@@ -28,7 +28,7 @@ def install(worker: Any, telemetry: Telemetry, board: AttemptBoard, check: Calla
         def __init__(self, parent: Any, **_: Any) -> None:
             parent.app.finalize()
             check(parent.app)
-            telemetry.settled(parent.app)
+            telemetry.settle(parent.app)
             # A producer has no need of it.
             importlib.import_module("celery_otel_links._worker.inspection").add_probe(parent.app)
             importlib.import_module("celery_otel_links._worker.held")

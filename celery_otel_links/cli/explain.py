@@ -84,7 +84,7 @@ def of(app: Celery) -> Telemetry:
         click.ClickException: nothing is.
     """
     telemetry = CeleryLinksInstrumentor().telemetry
-    if telemetry is None or not telemetry.settled(app)[0].enabled:
+    if telemetry is None or not telemetry.settle(app)[0].enabled:
         raise click.ClickException(
             "celery-otel-links is not active in this application: call celery_otel_links.setup(app), or start with "
             "opentelemetry-instrument; `enabled` must not be False"
@@ -94,7 +94,7 @@ def of(app: Celery) -> Telemetry:
 
 def explained(telemetry: Telemetry, app: Celery, name: str, asked: Asked) -> Explained:
     """What ``name`` gets when it is published as asked."""
-    config, plans = telemetry.settled(app)
+    config, plans = telemetry.settle(app)
     task, message = app.tasks[name], message_to(app, name, asked.queue)
     plan = plans.to_publish(app, message, task)
     sent = plan.decide(

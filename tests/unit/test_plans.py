@@ -119,7 +119,7 @@ def test_the_readings_of_invented_reasons_are_bounded_too(shop):
     for number in range(300):
         reason = "".join(chr(97 + int(digit)) for digit in str(number))
         shop.run(task, {"celery-otel-links": f"v=1;t=1.000000;mode=child;reason={reason};rank=9"})
-    _, plans = shop.instrumentor.telemetry.settled(shop.app)
+    _, plans = shop.instrumentor.telemetry.settle(shop.app)
     plan = to_run(plans, shop.app, "shop.add", task=task)
     assert 0 < len(plan.readings) <= 256
     assert len(plan._stamps) <= 256
