@@ -123,7 +123,7 @@ def tables(chosen: list[Variant], measuring: Measuring) -> tuple[Table, Table]:
 
 def ratio(samples: Samples, variant: Variant, part: str, goal: float | None) -> Result:
     """One part of a variant's cost, to contrib's under the same condition."""
-    contrib = Variant("contrib", variant.sampled)
+    contrib = Variant("contrib", variant.sampled, watched=variant.watched)
 
     def of(start: int, step: int) -> float:
         return cost(samples, variant, start, step)[part] / cost(samples, contrib, start, step)[part]
@@ -139,6 +139,8 @@ GOALS = [
     (Variant("link"), "bill", 1.18),
     (Variant("floor"), "path", None),
     (Variant("link", sampled=False), "path", None),
+    (Variant("child", watched=True), "path", None),
+    (Variant("link", watched=True), "path", None),
     (Variant("child"), "encoding", None),
     (Variant("link"), "encoding", None),
     (Variant("child", sampled=False), "bill", None),

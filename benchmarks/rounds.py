@@ -17,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from variants import Variant
 
@@ -58,6 +58,13 @@ class Kept(SpanProcessor):
         return spans
 
 
+class Watching(SpanProcessor):
+    """One that does nothing, and is asked when a span starts."""
+
+    def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
+        pass
+
+
 class Providers:
     """The SDK of one variant, with its defaults but for the exporters, which are ours."""
 
@@ -65,6 +72,8 @@ class Providers:
         self.tracers = TracerProvider(sampler=ParentBased(ALWAYS_ON if variant.sampled else ALWAYS_OFF))
         self.kept = Kept()
         self.tracers.add_span_processor(self.kept)
+        if variant.watched:
+            self.tracers.add_span_processor(Watching())
         self.reader = InMemoryMetricReader()
         measured = MeterProvider([self.reader])
         self.meters = measured if variant.metrics else NoOpMeterProvider()

@@ -95,6 +95,8 @@ class Variant:
     instrumentation: str
     sampled: bool = True
     metrics: bool = False
+    watched: bool = False
+    """A span processor is asked when a span starts, as it is in some systems."""
 
     @property
     def connect(self) -> Connect:
@@ -104,7 +106,8 @@ class Variant:
         return replace(self, metrics=True)
 
     def __str__(self) -> str:
-        return self.instrumentation + ("" if self.sampled else " unsampled") + (" metrics" if self.metrics else "")
+        said = ((not self.sampled, " unsampled"), (self.metrics, " metrics"), (self.watched, " watched"))
+        return self.instrumentation + "".join(word for holds, word in said if holds)
 
 
 BASE = Variant("none")
@@ -120,6 +123,7 @@ def variants(*, quick: bool = False) -> list[Variant]:
         return goals
     more = [Variant("floor"), Variant("floor", sampled=False), Variant("link", sampled=False)]
     more += [one.with_metrics() for one in unsampled]
+    more += [replace(one, watched=True) for one in (contrib, child, link)]
     if NAMES in CONNECT:
         more += [Variant(NAMES), Variant(NAMES, metrics=True)]
     return goals + more

@@ -48,37 +48,37 @@ class CleanAttributes:
 
     def __init__(self, tracer: Any) -> None:
         samplers = set(_samplers(getattr(tracer, "sampler", None)))
-        known = _name(type(tracer)) == "opentelemetry.sdk.trace.Tracer" and samplers <= _SAMPLERS
-        all_processors = getattr(tracer, "span_processor", None)
-        known = known and _name(type(all_processors)) in _OF_PROCESSORS
-        known = known and _unlimited(getattr(tracer, "_span_limits", None)) and _keeps_a_dict()
-        self._all_processors = all_processors if known else None
+        self._all_processors: Any = getattr(tracer, "span_processor", None)
+        self._known = (
+            _name(type(tracer)) == "opentelemetry.sdk.trace.Tracer"
+            and samplers <= _SAMPLERS
+            and _name(type(self._all_processors)) in _OF_PROCESSORS
+            and _unlimited(getattr(tracer, "_span_limits", None))
+            and _keeps_a_dict()
+        )
         self._processors: Any = None
         self._unseen = False
         self._unseen_with_links = _LINKED not in samplers
 
+    def come_late(self, attributes: dict[str, Any], links: Collection[object] = ()) -> bool:
+        """Whether a span that starts with these may have its attributes from :func:`give`."""
+        if not self._known:
+            return False
+        processors = self._all_processors._span_processors
+        if processors is not self._processors:  # one was added
+            self._unseen = all(_at_start(one) in _NOTHING for one in processors)
+            self._processors = processors
+        unseen = self._unseen and (self._unseen_with_links or not links)
+        return unseen and _CLEAN.issuperset(map(type, attributes.values()))
+
     def set(self, span: Span, name: str, value: str) -> None:
-        """``span.set_attribute``, of a span that may have ended."""
-        kept: Any = None if self._all_processors is None else getattr(span, "_attributes", None)
+        """``span.set_attribute``; the span may have ended, and others may have set attributes."""
+        kept: Any = getattr(span, "_attributes", None) if self._known else None
         clean = kept.__class__ is BoundedAttributes and value.__class__ is str
         if clean and len(kept._dict) < _MOST and span.is_recording():
             kept._dict[name] = value
         else:
             span.set_attribute(name, value)
-
-    def come_late(self, attributes: dict[str, Any], links: Collection[object] = ()) -> bool:
-        """Whether a span that starts with these may have its attributes from :func:`give`."""
-        if self._all_processors is None:
-            return False
-        processors = self._all_processors._span_processors
-        if processors is not self._processors:  # one was added
-            self._unseen = all(_name(getattr(one.on_start, "__func__", None)) in _NOTHING for one in processors)
-            self._processors = processors
-        return (
-            self._unseen
-            and (self._unseen_with_links or not links)
-            and _CLEAN.issuperset(map(type, attributes.values()))
-        )
 
 
 def give(span: Span, attributes: dict[str, Any]) -> Span:
@@ -93,6 +93,11 @@ def give(span: Span, attributes: dict[str, Any]) -> Span:
 
 def _name(thing: Any) -> str:
     return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+
+
+def _at_start(processor: Any) -> str:
+    """What a span processor does when a span starts; it may stand in the processor itself, and not in its class."""
+    return _name(getattr(getattr(processor, "on_start", None), "__func__", None))
 
 
 def _samplers(sampler: Any) -> Iterator[str]:
