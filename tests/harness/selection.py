@@ -54,9 +54,13 @@ class Selection:
         items[:] = [item for item in items if item not in out]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        again = len(terminalreporter.stats.get("rerun", []))
+        again = terminalreporter.stats.get("rerun", [])
         if self._second_try:
-            terminalreporter.section(f"{again} second tries of tests that wait against a clock", yellow=bool(again))
+            found = f"{len(again)} second tries of tests that wait against a clock"
+            terminalreporter.section(found, yellow=bool(again))
+        for report in again:  # what was wrong at the first
+            terminalreporter.line(report.nodeid, bold=True)
+            terminalreporter.line(report.longreprtext)
         if self._left_out:
             terminalreporter.section(f"{self._left_out} SLOW TESTS WERE LEFT OUT", yellow=True, bold=True)
             terminalreporter.line(f"other stages, lifecycle, metering, the example: `pytest {ALL}` runs them as well")

@@ -79,3 +79,20 @@ def test_it_is_left_out_unless_all_is_asked_for_or_its_file(item):
 def test_a_second_try_has_only_what_waits_against_a_clock_and_only_if_asked_for(item, options, expected):
     select([item], options=options)
     assert ("flaky" in item.marks) is expected
+
+
+def test_what_was_wrong_at_a_first_try_is_said():
+    """Otherwise nobody would ever know: the second one has passed."""
+    said: list[str] = []
+    reporter = SimpleNamespace(
+        stats={"rerun": [SimpleNamespace(nodeid="test_storm.py::test_it", longreprtext="AssertionError: too late")]},
+        section=lambda text, **_: said.append(text),
+        line=lambda text, **_: said.append(text),
+    )
+    config = SimpleNamespace(args=(), getoption=lambda name: name == "--second-try")
+    Selection(config).pytest_terminal_summary(reporter)
+    assert said == [
+        "1 second tries of tests that wait against a clock",
+        "test_storm.py::test_it",
+        "AssertionError: too late",
+    ]
