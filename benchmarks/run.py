@@ -40,9 +40,9 @@ BENCHMARKS = [
 The whole bill is processor time: on the path of the task (publish, receive, run), for the OTLP encoding of its spans,
 and for its metrics, in whatever thread. All in one process and in alternating rounds. *floor* is two spans, one
 inject and one extract with the SDK, and nothing else; *unsampled* is below a parent that is not sampled; *link*
-reserves the identity of the run that it links to; *watched* is with a span processor that is asked when a span starts,
-which those of the SDK are not: attributes are then set the SDK's way, and that takes longer. The first table has all
-parts in units of contrib's sampled bill.""",
+reserves the identity of the run that it links to; *watched* is with a span processor that looks at spans when they
+start, which those of the SDK do not: attributes are then set in the SDK's way, which takes longer. The first table has
+all parts in units of contrib's sampled bill.""",
         ),
     ),
     Benchmark(

@@ -96,7 +96,7 @@ class Variant:
     sampled: bool = True
     metrics: bool = False
     watched: bool = False
-    """A span processor is asked when a span starts, as it is in some systems."""
+    """A span processor looks at spans when they start, as in some systems."""
 
     @property
     def connect(self) -> Connect:
