@@ -165,6 +165,7 @@ def test_our_own_traffic_to_the_store_makes_no_spans(beside: Callable[..., Any])
         assert [span.name for span in others if span.name in ("HSET", "HSET EXPIRE", "HVALS")] == []
 
 
+@pytest.mark.clock  # a store that takes a tenth of a second costs a link, and SQLite has one writer at a time
 def test_djangos_results_lose_no_link_and_keep_nothing_of_ours(beside: Callable[..., Any], tmp_path: Path) -> None:
     with beside("results", backend="django-db", otel_links={"fan_in": True}) as system:
         assert system.play("summed") == 6
